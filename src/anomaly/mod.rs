@@ -1,0 +1,1 @@
+//! From features to a verdict: prompts, text map, memory, fusion, calibration, regions.

@@ -1,0 +1,1 @@
+//! Folders of labelled photos, read or made: the MVTec-AD layout, and procedural parts with defects and ground truth.

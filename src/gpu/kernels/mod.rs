@@ -1,0 +1,1 @@
+//! One file per shader: launcher, CPU twin and the test that they agree.

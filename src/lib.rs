@@ -1,0 +1,23 @@
+//! Hairline: a desktop inspection bench.
+//!
+//! ```text
+//! file ─ photo ─▶ Photo ─ model ─▶ Features ─ anomaly ─▶ AnomalyMap ─ anomaly ─▶ Region, Verdict ─ report ─▶ files
+//! ```
+//!
+//! Left of `AnomalyMap` is expensive, runs once per photo on the engine thread and is cached; right of it are pure
+//! functions of (maps, recipe), recomputed while a slider moves. `ARCHITECTURE.md` has the rest.
+
+pub mod anomaly;
+pub mod app;
+pub mod cli;
+pub mod dataset;
+pub mod engine;
+pub mod error;
+pub mod gpu;
+pub mod metrics;
+pub mod model;
+pub mod photo;
+pub mod report;
+pub mod train;
+
+pub use error::{Error, Result};

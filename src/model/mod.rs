@@ -1,0 +1,1 @@
+//! Networks and what feeds them: weights, configuration, tokenizer, preprocessing, catalogue.

@@ -1,0 +1,1 @@
+//! What is kept of an inspection: text, JSON, CSV, HTML and pictures.
