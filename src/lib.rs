@@ -17,7 +17,9 @@ pub mod gpu;
 pub mod metrics;
 pub mod model;
 pub mod photo;
+pub mod recipe;
 pub mod report;
 pub mod train;
 
 pub use error::{Error, Result};
+pub use recipe::Recipe;

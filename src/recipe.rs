@@ -1,0 +1,450 @@
+//! The recipe: everything that decides a verdict, in one RON file that a person can read and another machine can
+//! repeat. It is not the session (which photos are open, how the window looks) and holds no results.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// Version of the recipe's own format; a file of a newer one is refused.
+pub const RECIPE_VERSION: u32 = 1;
+
+/// Everything that decides a verdict. Fields that a file leaves out take the values of [`Recipe::default`]; unknown
+/// fields are an error, because a misspelt threshold must not pass unnoticed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Recipe {
+    /// Format version, see [`RECIPE_VERSION`].
+    pub version: u32,
+    /// Catalogue id, folder in the Hugging Face layout, or `pocket` for the embedded model.
+    pub model: String,
+    /// Preset that the other fields started from; see [`Method`].
+    pub method: Method,
+    /// What is being looked at, e.g. `metal ring`; it replaces `{}` in the phrases.
+    pub object: String,
+    /// Words for good and bad parts.
+    pub prompts: Prompts,
+    /// Size of the network's input.
+    pub input: Input,
+    /// Blocks (counted from 1) whose tokens are compared; `None` lets the model choose.
+    pub layers: Option<Vec<usize>>,
+    /// Which patch features the memory bank holds.
+    pub memory_features: MemoryFeatures,
+    /// Share of the text map in the fused map, ≥ 0; only the ratio to `memory_weight` counts.
+    pub text_weight: f32,
+    /// Share of the memory map in the fused map, ≥ 0; without references the text map stands alone.
+    pub memory_weight: f32,
+    /// Softmax temperature of the text map, > 0. Cosines are divided by it.
+    pub temperature: f32,
+    /// Part of the reference patches kept by the greedy coreset, in (0, 1].
+    pub coreset_ratio: f32,
+    /// What the component maps are standardised by before they are added.
+    pub normalisation: Normalisation,
+    /// Separation of part and background.
+    pub foreground: Foreground,
+    /// Standard deviation of the Gaussian over the map, in pixels of the network's input; 0 switches it off.
+    pub sigma_px: f32,
+    /// Part of the patches whose mean is the image score, in (0, 1]; 0.01 is the most deviating hundredth.
+    pub top_fraction: f32,
+    /// Raw image score above which a part is NG; `None` calibrates it on the references.
+    pub image_threshold: Option<f32>,
+    /// Raw pixel score above which a pixel belongs to a region; `None` calibrates it on the references.
+    pub pixel_threshold: Option<f32>,
+    /// Half width of the band around 0.5 (normalised) in which the verdict is `uncertain`, in [0, 0.5).
+    pub uncertain_band: f32,
+    /// Regions reported at most, strongest first.
+    pub top_k: usize,
+    /// Regions with fewer pixels of the photo than this are left out.
+    pub min_area_px: u32,
+    /// Photos of normal parts, in the order they were given.
+    pub references: Vec<PathBuf>,
+    /// Seed of every random choice (coreset start and projection).
+    pub seed: u64,
+}
+
+/// A named preset. The recipe's fields, not the name, decide; the name says where they came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// Text 0.3 + memory 0.7 over CLIP's layers 9, 10, 11, standardised within each photo: the origin system.
+    Origin,
+    /// Nearest neighbour in the memory alone (AnomalyDINO type); needs references.
+    Memory,
+    /// Text and memory standardised by the references, where there are any. The default.
+    Fused,
+}
+
+impl Method {
+    /// Every method of this version, in the order menus show them.
+    pub const ALL: [Self; 3] = [Self::Fused, Self::Origin, Self::Memory];
+
+    /// The name on the command line and in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Origin => "origin",
+            Self::Memory => "memory",
+            Self::Fused => "fused",
+        }
+    }
+}
+
+impl std::fmt::Display for Method {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Method {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|method| method.name() == name).ok_or_else(|| {
+            let known: Vec<_> = Self::ALL.iter().map(|method| method.name()).collect();
+            Error::input(format!("There is no method `{name}` in this version. Use one of: {}.", known.join(", ")))
+        })
+    }
+}
+
+/// Words for good and bad parts. In a phrase `{}` stands for the object, in a template for the phrase.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Prompts {
+    /// Phrases for a normal part, e.g. `flawless {}`.
+    pub normal: Vec<String>,
+    /// Phrases for an anomalous part, e.g. `{} with a scratch`.
+    pub anomalous: Vec<String>,
+    /// Sentences around the phrase, e.g. `a photo of a {}.`; the ensemble runs over all pairs.
+    pub templates: Vec<String>,
+}
+
+/// Phrases and templates that a new recipe starts from, kept as an asset so that they can be read and edited.
+const DEFAULT_PROMPTS: &str = include_str!("../assets/prompts.ron");
+
+impl Default for Prompts {
+    fn default() -> Self {
+        ron::from_str(DEFAULT_PROMPTS).expect("assets/prompts.ron is checked by a test")
+    }
+}
+
+/// Geometry of the network's input.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Input {
+    /// Pixels of the shorter side (of both when squashed); `None` takes the model's own size.
+    pub short_side: Option<u32>,
+    /// Keep the aspect ratio, rounding both sides to whole patches; otherwise squash to a square.
+    pub keep_aspect: bool,
+}
+
+impl Default for Input {
+    fn default() -> Self {
+        Self { short_side: None, keep_aspect: true }
+    }
+}
+
+/// Which patch features the memory bank holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MemoryFeatures {
+    /// The model's own patch embedding where it has one (`pocket`), else the layers' hidden states.
+    Auto,
+    /// Hidden states of the layers, each L2-normalised, side by side.
+    Hidden,
+}
+
+/// What the component maps are standardised by: (value − median) / (1.4826 · MAD).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Normalisation {
+    /// The foreground of the photo itself.
+    Photo,
+    /// The left-out reference photos; the photo itself where there are no references.
+    References,
+}
+
+/// Separation of part and background by the first principal component of the patch features (AnomalyDINO §3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Foreground {
+    /// Off treats the whole photo as part; right for textures and parts that fill the frame.
+    pub enabled: bool,
+    /// Threshold on the first principal component in units of its standard deviation.
+    pub threshold: f32,
+}
+
+impl Default for Foreground {
+    fn default() -> Self {
+        Self { enabled: false, threshold: 0.0 }
+    }
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        Self {
+            version: RECIPE_VERSION,
+            model: "pocket".to_owned(),
+            method: Method::Fused,
+            object: "part".to_owned(),
+            prompts: Prompts::default(),
+            input: Input::default(),
+            layers: None,
+            memory_features: MemoryFeatures::Auto,
+            text_weight: 0.3,
+            memory_weight: 0.7,
+            temperature: 0.07,
+            coreset_ratio: 0.25,
+            normalisation: Normalisation::References,
+            foreground: Foreground::default(),
+            sigma_px: 6.0,
+            top_fraction: 0.01,
+            image_threshold: None,
+            pixel_threshold: None,
+            uncertain_band: 0.05,
+            top_k: 5,
+            min_area_px: 0,
+            references: Vec::new(),
+            seed: 0,
+        }
+    }
+}
+
+impl Recipe {
+    /// The preset of `method`.
+    pub fn for_method(method: Method) -> Self {
+        let mut recipe = Self::default();
+        recipe.apply_method(method);
+        recipe
+    }
+
+    /// Sets the fields that `method` stands for; model, object, prompts, references and seed stay.
+    pub fn apply_method(&mut self, method: Method) {
+        let fused = Self::default();
+        self.method = method;
+        self.layers = None;
+        self.memory_features = fused.memory_features;
+        self.text_weight = fused.text_weight;
+        self.memory_weight = fused.memory_weight;
+        self.coreset_ratio = fused.coreset_ratio;
+        self.normalisation = fused.normalisation;
+        self.foreground = fused.foreground;
+        self.sigma_px = fused.sigma_px;
+        self.top_fraction = fused.top_fraction;
+        match method {
+            Method::Fused => {}
+            Method::Memory => {
+                self.text_weight = 0.0;
+                self.memory_weight = 1.0;
+                self.coreset_ratio = 1.0;
+            }
+            Method::Origin => {
+                self.memory_features = MemoryFeatures::Hidden;
+                self.coreset_ratio = 0.1;
+                self.normalisation = Normalisation::Photo;
+                self.foreground = Foreground { enabled: true, ..Foreground::default() };
+                self.sigma_px = 4.0;
+            }
+        }
+    }
+
+    /// Reads and checks a RON file.
+    ///
+    /// # Errors
+    /// [`Error::Input`] with line and column for a syntax error or unknown field, with the field's name for a value
+    /// out of range.
+    pub fn open(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|e| Error::io("Cannot read the recipe", path, &e))?;
+        Self::from_ron(&text).map_err(|e| e.at(path))
+    }
+
+    /// Parses and checks RON text.
+    pub fn from_ron(text: &str) -> Result<Self> {
+        let recipe: Self = ron::from_str(text)
+            .map_err(|e| Error::input(format!("The recipe cannot be read: {e}. Correct that place in the file.")))?;
+        recipe.check()?;
+        Ok(recipe)
+    }
+
+    /// The recipe as RON text.
+    pub fn to_ron(&self) -> Result<String> {
+        ron::ser::to_string_pretty(self, ron::ser::PrettyConfig::default())
+            .map_err(|e| Error::bug(format!("the recipe cannot be written as RON ({e}).")))
+    }
+
+    /// Refuses values that would make a verdict meaningless.
+    ///
+    /// # Errors
+    /// [`Error::Input`] naming the field, its value and the range.
+    pub fn check(&self) -> Result<()> {
+        let range = |name: &str, value: f32, low: f32, high: f32| {
+            if value.is_finite() && (low..=high).contains(&value) {
+                Ok(())
+            } else {
+                Err(Error::input(format!("`{name}` is {value}, but must lie between {low} and {high}.")))
+            }
+        };
+        if self.version > RECIPE_VERSION {
+            return Err(Error::input(format!(
+                "The recipe has format version {}, this program reads up to {RECIPE_VERSION}. Update Hairline.",
+                self.version
+            )));
+        }
+        range("text_weight", self.text_weight, 0.0, 1e3)?;
+        range("memory_weight", self.memory_weight, 0.0, 1e3)?;
+        if self.text_weight + self.memory_weight <= 0.0 {
+            return Err(Error::input("`text_weight` and `memory_weight` are both 0: give at least one a share."));
+        }
+        range("temperature", self.temperature, 1e-4, 100.0)?;
+        range("coreset_ratio", self.coreset_ratio, 1e-4, 1.0)?;
+        range("foreground.threshold", self.foreground.threshold, -10.0, 10.0)?;
+        range("sigma_px", self.sigma_px, 0.0, 100.0)?;
+        range("top_fraction", self.top_fraction, 1e-6, 1.0)?;
+        range("uncertain_band", self.uncertain_band, 0.0, 0.49)?;
+        for (name, value) in [("image_threshold", self.image_threshold), ("pixel_threshold", self.pixel_threshold)] {
+            if let Some(value) = value {
+                range(name, value, -1e6, 1e6)?;
+            }
+        }
+        if let Some(side) = self.input.short_side {
+            range("input.short_side", side as f32, 16.0, 4096.0)?;
+        }
+        if self.layers.as_ref().is_some_and(|layers| layers.is_empty() || layers.contains(&0)) {
+            return Err(Error::input("`layers` must name at least one block, counted from 1."));
+        }
+        if self.top_k == 0 {
+            return Err(Error::input("`top_k` is 0, but at least one region must be allowed."));
+        }
+        self.prompts.check()
+    }
+
+    /// What has to be computed again when `self` becomes `next`: the earliest stage that differs.
+    pub fn stage_changed(&self, next: &Self) -> Option<Stage> {
+        if self.model != next.model {
+            Some(Stage::Model)
+        } else if self.layers != next.layers || self.input != next.input || self.memory_features != next.memory_features {
+            Some(Stage::Features)
+        } else if self.references != next.references || self.coreset_ratio != next.coreset_ratio || self.seed != next.seed {
+            Some(Stage::Memory)
+        } else if self.prompts != next.prompts
+            || self.object != next.object
+            || self.temperature != next.temperature
+            || self.foreground != next.foreground
+        {
+            Some(Stage::Evidence)
+        } else if self != next {
+            Some(Stage::Judgement)
+        } else {
+            None
+        }
+    }
+}
+
+/// Stages from a recipe to a verdict, most expensive first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Other weights: everything.
+    Model,
+    /// The image tower has to run again.
+    Features,
+    /// The memory bank is built again, from cached features.
+    Memory,
+    /// Only the text tower runs; maps are made again from cached features.
+    Evidence,
+    /// Pure arithmetic on the maps: what a slider moves.
+    Judgement,
+}
+
+impl Prompts {
+    /// All sentences for `phrases`: each phrase with the object filled in, in each template.
+    pub fn sentences(&self, phrases: &[String], object: &str) -> Vec<String> {
+        let bare = [String::from("{}")];
+        let templates = if self.templates.is_empty() { &bare[..] } else { &self.templates };
+        let mut sentences = Vec::with_capacity(phrases.len() * templates.len());
+        for phrase in phrases {
+            let phrase = phrase.replace("{}", &object.replace('_', " "));
+            sentences.extend(templates.iter().map(|template| template.replace("{}", &phrase)));
+        }
+        sentences
+    }
+
+    fn check(&self) -> Result<()> {
+        for (name, phrases) in [("prompts.normal", &self.normal), ("prompts.anomalous", &self.anomalous)] {
+            if phrases.iter().all(|phrase| phrase.trim().is_empty()) {
+                return Err(Error::input(format!("`{name}` has no phrase. Give at least one, e.g. \"flawless {{}}\".")));
+            }
+        }
+        if let Some(template) = self.templates.iter().find(|template| !template.contains("{}")) {
+            return Err(Error::input(format!("The template {template:?} lacks `{{}}`, the place of the phrase.")));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+    use super::*;
+
+    #[test]
+    fn a_recipe_survives_its_file() {
+        let mut recipe = Recipe::for_method(Method::Origin);
+        recipe.object = "größe \"ring\"".into();
+        recipe.layers = Some(vec![9, 10, 11]);
+        recipe.image_threshold = Some(2.5);
+        assert_eq!(Recipe::from_ron(&recipe.to_ron().unwrap()).unwrap(), recipe);
+    }
+
+    #[test]
+    fn missing_fields_take_defaults_and_misspelt_ones_are_refused() {
+        assert_eq!(Recipe::from_ron("(object: \"gear\")").unwrap().object, "gear");
+        let error = Recipe::from_ron("(treshold: 1.0)").unwrap_err().to_string();
+        assert!(error.contains("treshold"), "{error}");
+    }
+
+    #[test]
+    fn values_out_of_range_are_named() {
+        for (text, field) in [
+            ("(temperature: 0.0)", "temperature"),
+            ("(text_weight: NaN)", "text_weight"),
+            ("(text_weight: 0.0, memory_weight: 0.0)", "text_weight"),
+            ("(layers: Some([0]))", "layers"),
+            ("(prompts: (normal: [\"\"]))", "prompts.normal"),
+            ("(prompts: (templates: [\"a photo\"]))", "a photo"),
+            ("(version: 99)", "version 99"),
+        ] {
+            let error = Recipe::from_ron(text).unwrap_err().to_string();
+            assert!(error.contains(field), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_slider_never_asks_for_a_network() {
+        let before = Recipe::default();
+        let change = |f: fn(&mut Recipe)| {
+            let mut after = before.clone();
+            f(&mut after);
+            before.stage_changed(&after)
+        };
+        assert_eq!(change(|_| {}), None);
+        assert_eq!(change(|r| r.text_weight = 0.9), Some(Stage::Judgement));
+        assert_eq!(change(|r| r.image_threshold = Some(1.0)), Some(Stage::Judgement));
+        assert_eq!(change(|r| r.sigma_px = 1.0), Some(Stage::Judgement));
+        assert_eq!(change(|r| r.object = "gear".into()), Some(Stage::Evidence));
+        assert_eq!(change(|r| r.references.push("a.png".into())), Some(Stage::Memory));
+        assert_eq!(change(|r| r.layers = Some(vec![3])), Some(Stage::Features));
+    }
+
+    #[test]
+    fn sentences_are_all_pairs_with_the_object_in_plain_words() {
+        let prompts = Prompts {
+            normal: vec!["flawless {}".into(), "{} without defect".into()],
+            anomalous: vec!["damaged {}".into()],
+            templates: vec!["a photo of a {}.".into(), "a close-up of a {}.".into()],
+        };
+        let sentences = prompts.sentences(&prompts.normal, "metal_nut");
+        assert_eq!(sentences.len(), 4);
+        assert_eq!(sentences[0], "a photo of a flawless metal nut.");
+        assert_eq!(sentences[3], "a close-up of a metal nut without defect.");
+    }
+}
