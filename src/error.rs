@@ -65,7 +65,9 @@ impl Error {
         let remedy = match source.kind() {
             std::io::ErrorKind::NotFound => " Check the spelling of the path.",
             std::io::ErrorKind::PermissionDenied => " Check the permissions, or choose another folder.",
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => " Free some space, or choose another disk.",
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                " Free some space, or choose another disk."
+            }
             _ => "",
         };
         Self::Io { message: format!("{what}: {source}.{remedy}"), path: Some(path.into()) }

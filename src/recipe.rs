@@ -322,9 +322,13 @@ impl Recipe {
     pub fn stage_changed(&self, next: &Self) -> Option<Stage> {
         if self.model != next.model {
             Some(Stage::Model)
-        } else if self.layers != next.layers || self.input != next.input || self.memory_features != next.memory_features {
+        } else if self.layers != next.layers || self.input != next.input || self.memory_features != next.memory_features
+        {
             Some(Stage::Features)
-        } else if self.references != next.references || self.coreset_ratio != next.coreset_ratio || self.seed != next.seed {
+        } else if self.references != next.references
+            || self.coreset_ratio != next.coreset_ratio
+            || self.seed != next.seed
+        {
             Some(Stage::Memory)
         } else if self.prompts != next.prompts
             || self.object != next.object
@@ -371,7 +375,9 @@ impl Prompts {
     fn check(&self) -> Result<()> {
         for (name, phrases) in [("prompts.normal", &self.normal), ("prompts.anomalous", &self.anomalous)] {
             if phrases.iter().all(|phrase| phrase.trim().is_empty()) {
-                return Err(Error::input(format!("`{name}` has no phrase. Give at least one, e.g. \"flawless {{}}\".")));
+                return Err(Error::input(format!(
+                    "`{name}` has no phrase. Give at least one, e.g. \"flawless {{}}\"."
+                )));
             }
         }
         if let Some(template) = self.templates.iter().find(|template| !template.contains("{}")) {

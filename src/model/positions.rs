@@ -1,0 +1,70 @@
+//! Position embeddings for a grid other than the trained one: bicubic interpolation as PyTorch's `interpolate` does it
+//! (a = −0.75, half-pixel centres, clamped border, no antialias), which is what transformers' `interpolate_pos_encoding`
+//! calls. Written as two small matrix products, so it is exact on every backend and differentiable.
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+/// `[old_rows × old_columns, width]` → `[rows × columns, width]`. The table as it is when the grids agree.
+pub fn interpolated(table: Tensor<2>, old: (usize, usize), new: (usize, usize)) -> Tensor<2> {
+    if old == new {
+        return table;
+    }
+    let (device, width) = (table.device(), table.dims()[1]);
+    let x = weights(old.0, new.0, &device).matmul(table.reshape([old.0, old.1 * width]));
+    let x = x.reshape([new.0, old.1, width]).swap_dims(0, 1).reshape([old.1, new.0 * width]);
+    let x = weights(old.1, new.1, &device).matmul(x);
+    x.reshape([new.1, new.0, width]).swap_dims(0, 1).reshape([new.0 * new.1, width])
+}
+
+/// The interpolation along one axis as a matrix `[to, from]`.
+fn weights(from: usize, to: usize, device: &Device) -> Tensor<2> {
+    let mut matrix = vec![0.0_f32; to * from];
+    let step = from as f64 / to as f64;
+    for (row, weights) in matrix.chunks_mut(from).enumerate() {
+        let centre = (row as f64 + 0.5) * step - 0.5;
+        let left = centre.floor();
+        for tap in -1..=2 {
+            let source = (left as i64 + tap).clamp(0, from as i64 - 1) as usize;
+            weights[source] += cubic(centre - left - tap as f64) as f32;
+        }
+    }
+    Tensor::from_data(TensorData::new(matrix, [to, from]), device)
+}
+
+/// Keys' cubic convolution kernel with a = −0.75.
+fn cubic(distance: f64) -> f64 {
+    const A: f64 = -0.75;
+    let x = distance.abs();
+    if x <= 1.0 {
+        ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0
+    } else if x < 2.0 {
+        ((A * x - 5.0 * A) * x + 8.0 * A) * x - 4.0 * A
+    } else {
+        0.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_of_weights_sums_to_one() {
+        for (from, to) in [(7, 14), (14, 5), (24, 37), (3, 1)] {
+            let sums = weights(from, to, &Device::flex()).sum_dim(1).into_data().try_to_vec::<f32>().expect("f32");
+            assert!(sums.iter().all(|sum| (sum - 1.0).abs() < 1e-5), "{from} to {to}: {sums:?}");
+        }
+    }
+
+    #[test]
+    fn the_axes_are_not_confused() {
+        let device = Device::flex();
+        // A table that depends on the column alone stays so on a grid with more rows.
+        let table = (0..6).flat_map(|patch| [(patch % 3) as f32, 0.0]).collect::<Vec<_>>();
+        let table = Tensor::from_data(TensorData::new(table, [6, 2]), &device);
+        let wide = interpolated(table, (2, 3), (5, 3)).into_data().try_to_vec::<f32>().expect("f32");
+        for (patch, pair) in wide.chunks(2).enumerate() {
+            assert!((pair[0] - (patch % 3) as f32).abs() < 1e-5 && pair[1].abs() < 1e-6);
+        }
+    }
+}
