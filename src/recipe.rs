@@ -109,13 +109,16 @@ impl FromStr for Method {
 
 /// Words for good and bad parts. In a phrase `{}` stands for the object, in a template for the phrase.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct Prompts {
     /// Phrases for a normal part, e.g. `flawless {}`.
+    #[serde(default = "default_normal")]
     pub normal: Vec<String>,
     /// Phrases for an anomalous part, e.g. `{} with a scratch`.
+    #[serde(default = "default_anomalous")]
     pub anomalous: Vec<String>,
     /// Sentences around the phrase, e.g. `a photo of a {}.`; the ensemble runs over all pairs.
+    #[serde(default = "default_templates")]
     pub templates: Vec<String>,
 }
 
@@ -123,9 +126,22 @@ pub struct Prompts {
 const DEFAULT_PROMPTS: &str = include_str!("../assets/prompts.ron");
 
 impl Default for Prompts {
+    /// The asset names every field, so that parsing it never asks for a default.
     fn default() -> Self {
-        ron::from_str(DEFAULT_PROMPTS).expect("assets/prompts.ron is checked by a test")
+        ron::from_str(DEFAULT_PROMPTS).expect("assets/prompts.ron is part of the program and read by every test")
     }
+}
+
+fn default_normal() -> Vec<String> {
+    Prompts::default().normal
+}
+
+fn default_anomalous() -> Vec<String> {
+    Prompts::default().anomalous
+}
+
+fn default_templates() -> Vec<String> {
+    Prompts::default().templates
 }
 
 /// Geometry of the network's input.

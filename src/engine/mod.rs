@@ -1,1 +1,133 @@
-//! The engine thread: requests in, events out, caches between.
+//! The engine: requests in, events out, caches between. Window, command line and HTTP API are fronts of this one thing,
+//! so a verdict cannot differ between them.
+//!
+//! Two threads share a [`state::Shared`]. The *worker* owns the device and the networks and makes evidence; the *live*
+//! thread does only arithmetic on evidence, so a slider is answered within milliseconds while the worker is busy.
+
+mod cache;
+mod live;
+mod message;
+mod state;
+mod worker;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crossbeam_channel::Receiver;
+
+pub use message::{Event, JobId, PhotoId, PhotoRef, Request, Stage, View};
+
+use crate::gpu::DevicePolicy;
+use crate::recipe::Recipe;
+use crate::{Error, Result};
+use state::Shared;
+
+/// Events waiting for a slow front at most; the engine pauses then instead of filling the memory.
+const EVENT_QUEUE: usize = 4096;
+
+/// How an engine is set up.
+#[derive(Clone, Debug)]
+pub struct EngineOptions {
+    /// Where networks run.
+    pub device: DevicePolicy,
+    /// Folder of the feature cache; `None` keeps features in memory only.
+    pub cache_dir: Option<PathBuf>,
+    /// Bytes of features kept in memory.
+    pub memory_budget: usize,
+    /// Bytes of features kept on disk.
+    pub disk_budget: u64,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self {
+            device: DevicePolicy::Auto,
+            cache_dir: dirs::cache_dir().map(|dir| dir.join("hairline").join("features")),
+            memory_budget: 1 << 30,
+            disk_budget: 4 << 30,
+        }
+    }
+}
+
+/// A running engine. Dropping it stops its threads after the photo in hand.
+#[derive(Debug)]
+pub struct Engine {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Engine {
+    /// Starts the threads. The model loads in the background: `ModelLoaded` or `RecipeRefused` follows. `wake` is
+    /// called after each event, from the engine's threads.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a recipe out of range, [`Error::Io`] when the system refuses a thread.
+    pub fn start(
+        options: EngineOptions,
+        recipe: Recipe,
+        wake: impl Fn() + Send + Sync + 'static,
+    ) -> Result<(Self, Receiver<Event>)> {
+        recipe.check()?;
+        let (sender, receiver) = crossbeam_channel::bounded(EVENT_QUEUE);
+        let shared = Arc::new(Shared::new(recipe, sender, Box::new(wake)));
+        let mut engine = Self { shared: shared.clone(), threads: Vec::new() };
+        let worker = {
+            let shared = shared.clone();
+            move || worker::run(&shared, &options)
+        };
+        engine.spawn("hairline-engine", worker)?;
+        engine.spawn("hairline-live", move || live::run(&shared))?;
+        Ok((engine, receiver))
+    }
+
+    fn spawn(&mut self, name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(body)
+            .map_err(|e| Error::bug(format!("the thread {name} cannot be started ({e}).")))?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    /// Hands in a wish.
+    pub fn send(&self, request: Request) {
+        self.shared.request(request);
+    }
+
+    /// Sets the recipe; only the newest counts. The engine works out the least that must be computed again and judges
+    /// every inspected photo anew, the viewed one first. A recipe out of range is refused by `RecipeRefused`.
+    pub fn set_recipe(&self, recipe: Recipe) {
+        match recipe.check() {
+            Ok(()) => self.shared.set_recipe(recipe),
+            Err(error) => self.shared.emit(Event::RecipeRefused(error)),
+        }
+    }
+
+    /// The recipe in force.
+    pub fn recipe(&self) -> Arc<Recipe> {
+        self.shared.lock().recipe.clone()
+    }
+
+    /// The photo on the screen: its work goes first and `ViewJudged` follows.
+    pub fn view(&self, photo: Option<PhotoId>) {
+        self.shared.view(photo);
+    }
+
+    /// Judges an inspected photo with the recipe in force, on the caller's thread (a few milliseconds, no network).
+    /// `None` if the photo has not been inspected.
+    pub fn judged(&self, photo: PhotoId) -> Option<View> {
+        live::judge_photo(&self.shared, photo)
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.shared.stop();
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                log::error!("an engine thread ended in a panic outside of its guard");
+            }
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Thresholds and scale from normal photos alone: each reference is judged against the others (leave one out), and the
+//! most deviating of them marks what a normal part may look like. Without references, fixed defaults stand in, and the
+//! calibration says so.
+
+use super::evidence::Evidence;
+use super::judge::{fuse_grid, image_score};
+use super::prompt::median_and_spread;
+use crate::recipe::{Normalisation, Recipe};
+
+/// Default image threshold in robust standard deviations of the photo itself, for photos judged without references.
+pub const DEFAULT_IMAGE_THRESHOLD: f32 = 5.0;
+/// Where a typical normal photo lies on the same scale.
+pub const DEFAULT_IMAGE_MEDIAN: f32 = 2.5;
+/// Default pixel threshold on the same scale.
+pub const DEFAULT_PIXEL_THRESHOLD: f32 = 4.5;
+
+/// Centre and spread by which component maps are standardised.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scale {
+    /// Median.
+    pub median: f32,
+    /// 1.4826 · median absolute deviation, > 0.
+    pub spread: f32,
+}
+
+/// Thresholds and scale in force for one recipe.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Calibration {
+    /// Scale of the text component; `None` standardises by the photo itself.
+    pub text: Option<Scale>,
+    /// Scale of the memory component; `None` standardises by the photo itself.
+    pub memory: Option<Scale>,
+    /// Image scores of the left-out references, ascending; empty without references.
+    pub normal_scores: Vec<f32>,
+    /// Raw image score of a typical normal photo.
+    pub image_median: f32,
+    /// Raw image score at which the verdict turns.
+    pub image_threshold: f32,
+    /// Raw pixel score of a typical normal pixel.
+    pub pixel_median: f32,
+    /// Raw pixel score from which a pixel belongs to a region.
+    pub pixel_threshold: f32,
+    /// Where the image threshold comes from, for reports.
+    pub source: ThresholdSource,
+}
+
+/// Where the image threshold comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ThresholdSource {
+    /// The recipe states it.
+    Recipe,
+    /// The most deviating of the left-out references, with a margin.
+    References(usize),
+    /// The default for photos without references.
+    Default,
+}
+
+/// Head room above the most deviating left-out reference, as a part of its distance from the median.
+const MARGIN: f32 = 0.1;
+
+impl Calibration {
+    /// Calibrates on `references`: evidence of each reference photo against the others.
+    pub fn new(references: &[std::sync::Arc<Evidence>], recipe: &Recipe) -> Self {
+        let by_references = recipe.normalisation == Normalisation::References && !references.is_empty();
+        let scale = |component: fn(&Evidence) -> Option<&[f32]>| -> Option<Scale> {
+            if !by_references {
+                return None;
+            }
+            let mut pool: Vec<f32> = references
+                .iter()
+                .filter_map(|e| component(e).map(|values| (e, values)))
+                .flat_map(|(e, values)| {
+                    values.iter().zip(&e.foreground).filter(|(_, part)| **part).map(|(value, _)| *value)
+                })
+                .collect();
+            (!pool.is_empty()).then(|| {
+                let (median, spread) = median_and_spread(&mut pool);
+                Scale { median, spread }
+            })
+        };
+        let mut calibration = Self {
+            text: scale(|e| Some(&e.text.values)),
+            memory: scale(|e| e.memory.as_ref().map(|m| m.values.as_slice())),
+            normal_scores: Vec::new(),
+            image_median: DEFAULT_IMAGE_MEDIAN,
+            image_threshold: DEFAULT_IMAGE_THRESHOLD,
+            pixel_median: 0.0,
+            pixel_threshold: DEFAULT_PIXEL_THRESHOLD,
+            source: ThresholdSource::Default,
+        };
+        if !references.is_empty() {
+            let mut peaks = Vec::with_capacity(references.len());
+            for evidence in references {
+                let grid = fuse_grid(evidence, recipe, &calibration);
+                calibration.normal_scores.push(image_score(&grid, evidence, recipe));
+                peaks.push(grid.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+            }
+            calibration.normal_scores.sort_by(f32::total_cmp);
+            peaks.sort_by(f32::total_cmp);
+            let beyond = |sorted: &[f32]| {
+                let (median, last) = (sorted[sorted.len() / 2], sorted[sorted.len() - 1]);
+                // A single reference, or equal ones, leave no spread to put a margin on: take a part of the score.
+                (median, last + (MARGIN * (last - median)).max(0.02 * last.abs()).max(1e-3))
+            };
+            (calibration.image_median, calibration.image_threshold) = beyond(&calibration.normal_scores);
+            calibration.pixel_threshold = beyond(&peaks).1;
+            calibration.source = ThresholdSource::References(references.len());
+        }
+        if let Some(threshold) = recipe.image_threshold {
+            calibration.image_threshold = threshold;
+            calibration.source = ThresholdSource::Recipe;
+        }
+        if let Some(threshold) = recipe.pixel_threshold {
+            calibration.pixel_threshold = threshold;
+        }
+        calibration
+    }
+
+    /// Image score → 0–1: a typical normal photo is 0, the threshold 0.5, twice as far 1.
+    pub fn normalise_image(&self, raw: f32) -> f32 {
+        normalise(raw, self.image_median, self.image_threshold)
+    }
+
+    /// Pixel score → 0–1: a typical normal pixel is 0, the threshold 0.5, twice as far 1.
+    pub fn normalise_pixel(&self, raw: f32) -> f32 {
+        normalise(raw, self.pixel_median, self.pixel_threshold)
+    }
+
+    /// The raw image score that a normalised one stands for (inverse of [`Self::normalise_image`] inside 0–1).
+    pub fn image_score_at(&self, normalised: f32) -> f32 {
+        let low = low_end(self.image_median, self.image_threshold);
+        low + 2.0 * normalised * (self.image_threshold - low)
+    }
+
+    /// Share of normal photos expected to score at least `raw`: (1 + references at least as high) / (1 + references).
+    /// `None` without references. (Conformal p-value; Vovk, Gammerman & Shafer 2005.)
+    pub fn p_value(&self, raw: f32) -> Option<f32> {
+        let n = self.normal_scores.len();
+        let higher = n - self.normal_scores.partition_point(|score| *score < raw);
+        (n > 0).then(|| (1 + higher) as f32 / (1 + n) as f32)
+    }
+}
+
+/// The raw score that maps to 0. A threshold set below the normal median would turn the scale round, so the low end
+/// moves below the threshold then.
+fn low_end(median: f32, threshold: f32) -> f32 {
+    if threshold - median > 1e-6 { median } else { threshold - 1.0 }
+}
+
+fn normalise(raw: f32, median: f32, threshold: f32) -> f32 {
+    let low = low_end(median, threshold);
+    (0.5 * (raw - low) / (threshold - low)).clamp(0.0, 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::anomaly::evidence::testing::evidence;
+
+    fn references() -> Vec<Arc<Evidence>> {
+        (0..4)
+            .map(|i| Arc::new(evidence(4, 4, |p| 0.5 + 0.01 * (p % 5) as f32, |p| 1.0 + 0.1 * ((p + i) % 4) as f32)))
+            .collect()
+    }
+
+    #[test]
+    fn no_left_out_reference_is_beyond_the_threshold_and_a_worse_photo_is() {
+        let (references, recipe) = (references(), Recipe::default());
+        let calibration = Calibration::new(&references, &recipe);
+        assert_eq!(calibration.source, ThresholdSource::References(4));
+        for reference in &references {
+            let score = image_score(&fuse_grid(reference, &recipe, &calibration), reference, &recipe);
+            assert!(score < calibration.image_threshold);
+        }
+        let bad = evidence(4, 4, |p| 0.5 + 0.01 * (p % 5) as f32, |p| if p == 5 { 9.0 } else { 1.0 });
+        let score = image_score(&fuse_grid(&bad, &recipe, &calibration), &bad, &recipe);
+        assert!(score > calibration.image_threshold);
+        assert_eq!(calibration.p_value(score), Some(0.2), "higher than all four references: 1 / 5");
+        assert_eq!(calibration.p_value(f32::NEG_INFINITY), Some(1.0));
+    }
+
+    #[test]
+    fn the_threshold_is_half_way_up_the_scale_and_the_scale_can_be_read_back() {
+        let calibration = Calibration::new(&references(), &Recipe::default());
+        assert_eq!(calibration.normalise_image(calibration.image_threshold), 0.5);
+        assert_eq!(calibration.normalise_image(calibration.image_median), 0.0);
+        for normalised in [0.0, 0.25, 0.5, 1.0] {
+            let raw = calibration.image_score_at(normalised);
+            assert!((calibration.normalise_image(raw) - normalised).abs() < 1e-5);
+        }
+    }
+
+    #[test]
+    fn a_threshold_in_the_recipe_wins_even_below_the_median() {
+        let recipe = Recipe { image_threshold: Some(-3.0), pixel_threshold: Some(-2.0), ..Recipe::default() };
+        let calibration = Calibration::new(&references(), &recipe);
+        assert_eq!(calibration.source, ThresholdSource::Recipe);
+        assert_eq!(calibration.normalise_image(-3.0), 0.5);
+        assert!(calibration.normalise_image(-2.9) > 0.5, "higher is still worse");
+        assert!(calibration.normalise_pixel(-2.1) < 0.5);
+    }
+
+    #[test]
+    fn without_references_the_defaults_stand_and_there_is_no_p_value() {
+        let calibration = Calibration::new(&[], &Recipe::default());
+        assert_eq!(calibration.source, ThresholdSource::Default);
+        assert_eq!(calibration.p_value(1.0), None);
+    }
+}

@@ -1,0 +1,240 @@
+//! Features once computed are kept: in memory up to a budget, on disk up to another, under the photo's content hash,
+//! the model's hash and the recipe's feature variant. A damaged or foreign file on disk is a miss, never an error.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
+
+use crate::anomaly::PhotoFeatures;
+use crate::{Error, Result};
+
+/// What features belong to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FeatureKey {
+    /// SHA-256 of the photo's file, hexadecimal.
+    pub photo: String,
+    /// SHA-256 of the model, hexadecimal.
+    pub model: String,
+    /// Layers, size and kind of features, see `anomaly::features::variant`.
+    pub variant: String,
+}
+
+impl FeatureKey {
+    fn path(&self, dir: &Path) -> PathBuf {
+        dir.join(&self.model[..self.model.len().min(16)]).join(format!("{}-{}.safetensors", self.photo, self.variant))
+    }
+}
+
+/// Bounded store of features.
+#[derive(Debug)]
+pub struct FeatureCache {
+    entries: HashMap<FeatureKey, (u64, Arc<PhotoFeatures>)>,
+    clock: u64,
+    bytes: usize,
+    budget: usize,
+    disk: Option<PathBuf>,
+    disk_budget: u64,
+    disk_written: u64,
+}
+
+/// After this many bytes written the disk store is brought back under its budget.
+const SWEEP_EVERY: u64 = 256 << 20;
+
+impl FeatureCache {
+    /// A cache of at most `budget` bytes in memory and, in the folder `disk` if given, `disk_budget` bytes on disk.
+    pub fn new(budget: usize, disk: Option<PathBuf>, disk_budget: u64) -> Self {
+        let cache = Self { entries: HashMap::new(), clock: 0, bytes: 0, budget, disk, disk_budget, disk_written: 0 };
+        cache.sweep();
+        cache
+    }
+
+    /// The features of `key`, from memory or disk.
+    pub fn get(&mut self, key: &FeatureKey) -> Option<Arc<PhotoFeatures>> {
+        self.clock += 1;
+        if let Some((used, features)) = self.entries.get_mut(key) {
+            *used = self.clock;
+            return Some(features.clone());
+        }
+        let features = Arc::new(read(&key.path(self.disk.as_deref()?))?);
+        self.keep(key.clone(), features.clone());
+        Some(features)
+    }
+
+    /// Keeps features. A disk that cannot be written is reported once per call and changes nothing else.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; the features are in memory all the same.
+    pub fn put(&mut self, key: FeatureKey, features: &Arc<PhotoFeatures>) -> Result<()> {
+        let path = self.disk.as_deref().map(|dir| key.path(dir));
+        self.keep(key, features.clone());
+        if let Some(path) = path {
+            write(&path, features)?;
+            self.disk_written += features.bytes() as u64;
+            if self.disk_written > SWEEP_EVERY {
+                self.disk_written = 0;
+                self.sweep();
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops using the disk, after a write to it failed.
+    pub fn give_up_disk(&mut self) {
+        self.disk = None;
+    }
+
+    fn keep(&mut self, key: FeatureKey, features: Arc<PhotoFeatures>) {
+        self.clock += 1;
+        self.bytes += features.bytes();
+        if let Some((_, old)) = self.entries.insert(key, (self.clock, features)) {
+            self.bytes -= old.bytes();
+        }
+        while self.bytes > self.budget && self.entries.len() > 1 {
+            let oldest = self.entries.iter().min_by_key(|(_, (used, _))| *used).map(|(key, _)| key.clone());
+            let Some((_, old)) = oldest.and_then(|key| self.entries.remove(&key)) else { break };
+            self.bytes -= old.bytes();
+        }
+    }
+
+    /// Removes the oldest files until the folder fits its budget.
+    fn sweep(&self) {
+        let Some(dir) = &self.disk else { return };
+        let mut files: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
+        for model in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+            for file in std::fs::read_dir(model.path()).into_iter().flatten().flatten() {
+                if let Ok(meta) = file.metadata() {
+                    files.push((meta.modified().unwrap_or(SystemTime::UNIX_EPOCH), meta.len(), file.path()));
+                }
+            }
+        }
+        let mut total: u64 = files.iter().map(|(_, len, _)| len).sum();
+        files.sort();
+        for (_, len, path) in files {
+            if total <= self.disk_budget {
+                break;
+            }
+            if std::fs::remove_file(&path).is_ok() {
+                total -= len;
+            }
+        }
+    }
+}
+
+fn write(path: &Path, features: &PhotoFeatures) -> Result<()> {
+    let shape = [features.rows as u32, features.cols as u32, features.memory_dim as u32];
+    let patches = features.rows * features.cols;
+    let mut tensors: Vec<(String, Vec<usize>, &[u8], Dtype)> = vec![
+        ("shape".into(), vec![3], bytemuck::cast_slice(&shape), Dtype::U32),
+        ("embedding".into(), vec![features.embedding.len()], bytemuck::cast_slice(&features.embedding), Dtype::F32),
+        ("memory".into(), vec![patches, features.memory_dim], bytemuck::cast_slice(&features.memory), Dtype::F32),
+    ];
+    for (i, layer) in features.projected.iter().enumerate() {
+        let shape = vec![patches, layer.len() / patches.max(1)];
+        tensors.push((format!("projected.{i}"), shape, bytemuck::cast_slice(layer), Dtype::F32));
+    }
+    let views: Vec<(String, TensorView<'_>)> = tensors
+        .into_iter()
+        .map(|(name, shape, bytes, dtype)| TensorView::new(dtype, shape, bytes).map(|view| (name, view)))
+        .collect::<Result<_, _>>()
+        .map_err(|e| Error::bug(format!("features do not fit their own shape ({e}).")))?;
+    let bytes =
+        safetensors::serialize(views, None).map_err(|e| Error::bug(format!("features cannot be serialised ({e}).")))?;
+    let fail = |e: std::io::Error| Error::io("Cannot write the feature cache", path, &e);
+    let dir = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(dir).map_err(fail)?;
+    let mut file = tempfile::NamedTempFile::new_in(dir).map_err(fail)?;
+    std::io::Write::write_all(&mut file, &bytes).map_err(fail)?;
+    file.persist(path).map_err(|e| fail(e.error))?;
+    Ok(())
+}
+
+/// Reads what [`write`] wrote; anything else is `None`.
+fn read(path: &Path) -> Option<PhotoFeatures> {
+    let bytes = std::fs::read(path).ok()?;
+    let file = SafeTensors::deserialize(&bytes).ok()?;
+    let floats = |name: &str| -> Option<Vec<f32>> {
+        let view = file.tensor(name).ok()?;
+        (view.dtype() == Dtype::F32)
+            .then(|| view.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+    };
+    let shape = file.tensor("shape").ok()?;
+    let shape: Vec<usize> =
+        shape.data().as_chunks::<4>().0.iter().map(|bytes| u32::from_le_bytes(*bytes) as usize).collect();
+    let [rows, cols, memory_dim] = shape[..] else { return None };
+    let projected: Vec<Vec<f32>> = (0..).map_while(|i| floats(&format!("projected.{i}"))).collect();
+    let features =
+        PhotoFeatures { rows, cols, embedding: floats("embedding")?, projected, memory: floats("memory")?, memory_dim };
+    let whole = features.memory.len() == rows * cols * memory_dim
+        && features.projected.iter().all(|layer| layer.len() == rows * cols * features.embedding.len());
+    whole.then_some(features)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+    use super::*;
+
+    fn features(seed: f32) -> Arc<PhotoFeatures> {
+        Arc::new(PhotoFeatures {
+            rows: 2,
+            cols: 3,
+            embedding: vec![seed; 4],
+            projected: vec![vec![seed + 1.0; 24], vec![seed + 2.0; 24]],
+            memory: vec![seed + 3.0; 12],
+            memory_dim: 2,
+        })
+    }
+
+    fn key(photo: &str) -> FeatureKey {
+        FeatureKey { photo: photo.into(), model: "m".repeat(64), variant: "aspect96-l6-head".into() }
+    }
+
+    #[test]
+    fn what_is_put_comes_back_from_disk_to_the_bit() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || FeatureCache::new(1 << 20, Some(dir.path().into()), 1 << 20);
+        open().put(key("a"), &features(0.1)).unwrap();
+        assert_eq!(open().get(&key("a")).unwrap(), features(0.1));
+        assert_eq!(open().get(&key("b")), None);
+    }
+
+    #[test]
+    fn a_damaged_file_is_a_miss() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut cache = FeatureCache::new(1 << 20, Some(dir.path().into()), 1 << 20);
+        cache.put(key("a"), &features(0.5)).unwrap();
+        let path = key("a").path(dir.path());
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+        assert_eq!(FeatureCache::new(1 << 20, Some(dir.path().into()), 1 << 20).get(&key("a")), None);
+    }
+
+    #[test]
+    fn memory_forgets_the_least_recently_used() {
+        let one = features(0.0).bytes();
+        let mut cache = FeatureCache::new(2 * one, None, 0);
+        cache.put(key("a"), &features(1.0)).unwrap();
+        cache.put(key("b"), &features(2.0)).unwrap();
+        assert!(cache.get(&key("a")).is_some());
+        cache.put(key("c"), &features(3.0)).unwrap();
+        assert!(cache.get(&key("b")).is_none(), "b was used longest ago");
+        assert!(cache.get(&key("a")).is_some() && cache.get(&key("c")).is_some());
+    }
+
+    #[test]
+    fn the_disk_stays_within_its_budget() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut cache = FeatureCache::new(1 << 20, Some(dir.path().into()), 1 << 20);
+        for name in ["a", "b", "c"] {
+            cache.put(key(name), &features(1.0)).unwrap();
+        }
+        let file = std::fs::metadata(key("a").path(dir.path())).unwrap().len();
+        drop(FeatureCache::new(1 << 20, Some(dir.path().into()), 2 * file));
+        let left = std::fs::read_dir(key("a").path(dir.path()).parent().unwrap()).unwrap().count();
+        assert_eq!(left, 2);
+    }
+}

@@ -1,0 +1,77 @@
+//! The live thread: judges evidence with the newest recipe, the photo on view first, then all others until something
+//! newer comes. No network, no device: this is what answers a slider.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::message::{Event, PhotoId, View};
+use super::state::Shared;
+use crate::anomaly::judge;
+
+/// Runs until the engine stops. A panic in one round is reported and the next round goes on.
+pub(super) fn run(shared: &Shared) {
+    let mut backlog: VecDeque<PhotoId> = VecDeque::new();
+    while let Some(work) = next(shared, &mut backlog) {
+        let round = catch_unwind(AssertUnwindSafe(|| match work {
+            Work::View(id) => {
+                if let Some(view) = judge_photo(shared, id) {
+                    shared.emit(Event::ViewJudged(Arc::new(view)));
+                }
+            }
+            Work::Photo(id) => {
+                if let Some(view) = judge_photo(shared, id) {
+                    shared.emit(Event::PhotoInspected { id, job: None, inspection: view.inspection, map: None });
+                }
+            }
+        }));
+        if round.is_err() {
+            shared.emit(Event::EngineRestarted { reason: "a judgement failed unexpectedly".to_owned() });
+        }
+    }
+}
+
+enum Work {
+    View(PhotoId),
+    Photo(PhotoId),
+}
+
+/// The next thing to judge; waits for it. `None` when the engine stops.
+fn next(shared: &Shared, backlog: &mut VecDeque<PhotoId>) -> Option<Work> {
+    let mut state = shared.lock();
+    loop {
+        if state.stopping {
+            return None;
+        }
+        if std::mem::take(&mut state.all_dirty) {
+            backlog.clear();
+            backlog.extend(state.photos.keys().copied());
+            // Ids grow with the order of opening: the film strip fills from its start.
+            backlog.make_contiguous().sort_unstable();
+        }
+        if std::mem::take(&mut state.view_dirty)
+            && let Some(viewed) = state.viewed
+        {
+            return Some(Work::View(viewed));
+        }
+        if let Some(id) = backlog.pop_front() {
+            return Some(Work::Photo(id));
+        }
+        state = shared.live_bell.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
+    }
+}
+
+/// Judges a photo with the newest recipe; `None` if it was not inspected.
+pub(super) fn judge_photo(shared: &Shared, id: PhotoId) -> Option<View> {
+    let evidence = shared.lock().photos.get(&id)?.evidence.clone();
+    let (recipe, calibration) = shared.calibration();
+    let judgement = judge(&evidence, &recipe, &calibration);
+    Some(View {
+        id,
+        recipe,
+        inspection: Arc::new(judgement.inspection),
+        map: Arc::new(judgement.map),
+        evidence,
+        calibration,
+    })
+}
