@@ -8,6 +8,8 @@ mod cache;
 mod live;
 mod message;
 mod state;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::path::PathBuf;

@@ -399,6 +399,8 @@ impl<'a> Worker<'a> {
     }
 
     fn make_evidence(&mut self, id: PhotoId, path: &Path) -> Result<()> {
+        #[cfg(test)]
+        assert!(!path.ends_with(super::tests::KILLER), "killed on purpose");
         let Some(recipe) = self.applied.clone() else { return Err(Error::bug("a photo came before the recipe.")) };
         let (facts, features, timings) = self.features_of(path, &recipe)?;
         let Some(ready) = &self.ready else { return Err(Error::bug("a photo came before the model.")) };

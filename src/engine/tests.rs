@@ -1,0 +1,276 @@
+//! The engine from outside: requests in, events out, on the embedded model and photos drawn here.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Receiver;
+
+use super::*;
+use crate::anomaly::Inspection;
+
+/// Name of a photo that makes the worker panic, every time it is touched.
+pub(super) const KILLER: &str = "killer.png";
+
+/// A brushed plate, slightly different for each `seed`, with a dark spot if asked for.
+fn draw(dir: &Path, name: &str, seed: u32, spot: bool) -> PathBuf {
+    let path = dir.join(name);
+    let photo = image::RgbImage::from_fn(128, 96, |x, y| {
+        let grain = (x.wrapping_mul(2_654_435_761) ^ y.wrapping_mul(40_503) ^ seed.wrapping_mul(97)) >> 7 & 15;
+        let dark = spot && (x as i32 - 90).pow(2) + (y as i32 - 30).pow(2) < 100;
+        let value = if dark { 20 } else { 140 + grain as u8 + (y / 8) as u8 };
+        image::Rgb([value, value, value + 5])
+    });
+    photo.save(&path).unwrap();
+    path
+}
+
+struct Bench {
+    engine: Engine,
+    events: Receiver<Event>,
+    dir: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new(change: impl FnOnce(&Path, &mut Recipe)) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut recipe = Recipe::default();
+        recipe.input.short_side = Some(96);
+        change(dir.path(), &mut recipe);
+        let (engine, events) = Self::start(dir.path(), recipe);
+        Self { engine, events, dir }
+    }
+
+    fn start(dir: &Path, recipe: Recipe) -> (Engine, Receiver<Event>) {
+        let cache_dir = Some(dir.join("cache"));
+        let options = EngineOptions { device: DevicePolicy::Cpu, cache_dir, ..EngineOptions::default() };
+        Engine::start(options, recipe, || {}).unwrap()
+    }
+
+    fn with_references() -> Self {
+        Self::new(|dir, recipe| {
+            recipe.references = (0..3).map(|i| draw(dir, &format!("reference{i}.png"), i, false)).collect();
+        })
+    }
+
+    fn inspect(&self, job: JobId, photos: &[(PhotoId, PathBuf)]) {
+        let photos = photos.iter().map(|(id, path)| PhotoRef { id: *id, path: path.clone() }).collect();
+        self.engine.send(Request::Inspect { job, photos, maps: false });
+    }
+
+    /// All events up to and with the first that `last` accepts.
+    fn until(&self, last: impl Fn(&Event) -> bool) -> Vec<Event> {
+        let mut seen = Vec::new();
+        let deadline = Instant::now() + Duration::from_mins(2);
+        loop {
+            let event =
+                self.events.recv_deadline(deadline).unwrap_or_else(|_| panic!("waited in vain after {seen:#?}"));
+            let ended = last(&event);
+            seen.push(event);
+            if ended {
+                return seen;
+            }
+        }
+    }
+}
+
+fn finished(event: &Event) -> bool {
+    matches!(event, Event::JobFinished { .. } | Event::JobCancelled { .. })
+}
+
+fn inspections(events: &[Event]) -> Vec<(PhotoId, Arc<Inspection>)> {
+    let found = events.iter().filter_map(|event| match event {
+        Event::PhotoInspected { id, inspection, .. } => Some((*id, inspection.clone())),
+        _ => None,
+    });
+    found.collect()
+}
+
+#[test]
+fn a_bad_photo_fails_alone_and_names_itself() {
+    let bench = Bench::new(|_, _| {});
+    let dir = bench.dir.path();
+    std::fs::write(dir.join("b.png"), b"not a picture").unwrap();
+    bench.inspect(1, &[(0, draw(dir, "a.png", 1, false)), (1, dir.join("b.png")), (2, draw(dir, "c.png", 2, true))]);
+    let events = bench.until(finished);
+    let failed: Vec<_> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::PhotoFailed { id, error, .. } => Some((*id, error.to_string())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(failed.len(), 1);
+    assert!(failed[0].0 == 1 && failed[0].1.contains("b.png"), "{failed:?}");
+    assert_eq!(inspections(&events).iter().map(|(id, _)| *id).collect::<Vec<_>>(), [0, 2]);
+    assert!(matches!(events.last(), Some(Event::JobFinished { job: 1, done: 3, failed: 1 })));
+}
+
+#[test]
+fn with_references_a_spot_scores_higher_than_a_clean_plate() {
+    let bench = Bench::with_references();
+    let dir = bench.dir.path();
+    bench.inspect(1, &[(0, draw(dir, "clean.png", 9, false)), (1, draw(dir, "spot.png", 10, true))]);
+    let found = inspections(&bench.until(finished));
+    assert!(found[1].1.image_score > found[0].1.image_score);
+    assert!(found[1].1.p_value.unwrap() <= 0.25);
+    let region = &found[1].1.regions[0];
+    let middle = (region.x + region.width / 2, region.y + region.height / 2);
+    assert!(middle.0.abs_diff(90) < 20 && middle.1.abs_diff(30) < 20, "{region:?}");
+}
+
+#[test]
+fn a_weight_runs_no_network_and_a_prompt_only_the_text_tower() {
+    let bench = Bench::with_references();
+    let photo = draw(bench.dir.path(), "spot.png", 7, true);
+    bench.engine.view(Some(0));
+    bench.inspect(1, &[(0, photo)]);
+    bench.until(finished);
+    let before = bench.engine.judged(0).unwrap();
+
+    let mut recipe = (*bench.engine.recipe()).clone();
+    recipe.text_weight = 0.9;
+    bench.engine.set_recipe(recipe.clone());
+    let judged = |event: &Event| matches!(event, Event::ViewJudged(view) if view.recipe.text_weight == 0.9);
+    let events = bench.until(judged);
+    assert!(
+        !events.iter().any(|event| matches!(event, Event::Preparing { .. } | Event::ModelLoaded { .. })),
+        "{events:?}"
+    );
+    let weighted = bench.engine.judged(0).unwrap();
+    assert!(Arc::ptr_eq(&before.evidence, &weighted.evidence));
+    assert_ne!(before.map.scores, weighted.map.scores);
+
+    recipe.prompts.anomalous = vec!["{} with a hole".into()];
+    bench.engine.set_recipe(recipe);
+    let events = bench.until(|event| matches!(event, Event::PhotoInspected { .. }));
+    let network = |event: &Event| {
+        matches!(event, Event::Preparing { stage: Stage::ReadingReferences | Stage::LoadingModel, .. })
+            || matches!(event, Event::MemoryBuilt { .. })
+    };
+    assert!(!events.iter().any(network), "{events:?}");
+    let after = bench.engine.judged(0).unwrap();
+    assert_ne!(after.evidence.text, before.evidence.text);
+    assert_eq!(after.evidence.memory, before.evidence.memory);
+    assert_eq!(after.inspection.timings_ms.features, 0.0, "the image tower did not run");
+}
+
+#[test]
+fn references_can_be_added_and_taken_away_while_photos_are_open() {
+    let bench = Bench::new(|_, _| {});
+    let dir = bench.dir.path();
+    bench.inspect(1, &[(0, draw(dir, "spot.png", 7, true))]);
+    bench.until(finished);
+    assert!(bench.engine.judged(0).unwrap().evidence.memory.is_none());
+    let mut recipe = (*bench.engine.recipe()).clone();
+    recipe.references = vec![draw(dir, "r0.png", 1, false), draw(dir, "r1.png", 2, false)];
+    bench.engine.set_recipe(recipe.clone());
+    bench.until(|event| matches!(event, Event::PhotoInspected { id: 0, job: None, .. }));
+    bench.until(|_| bench.engine.judged(0).unwrap().evidence.memory.is_some());
+    recipe.references.clear();
+    bench.engine.set_recipe(recipe);
+    bench.until(|event| matches!(event, Event::MemoryBuilt { references: 0, .. }));
+    bench.until(|_| bench.engine.judged(0).unwrap().evidence.memory.is_none());
+}
+
+#[test]
+fn a_recipe_that_cannot_be_followed_is_refused_and_the_former_holds() {
+    let bench = Bench::new(|_, _| {});
+    bench.until(|event| matches!(event, Event::ModelLoaded { .. }));
+    let good = bench.engine.recipe();
+    for change in [
+        (|r: &mut Recipe| r.layers = Some(vec![99])) as fn(&mut Recipe),
+        |r| r.model = "/nowhere/at/all".into(),
+        |r| r.references = vec!["/nowhere/at/all.png".into()],
+        |r| r.temperature = f32::NAN,
+    ] {
+        let mut recipe = (*good).clone();
+        change(&mut recipe);
+        bench.engine.set_recipe(recipe);
+        bench.until(|event| matches!(event, Event::RecipeRefused(_)));
+    }
+    bench.inspect(1, &[(0, draw(bench.dir.path(), "a.png", 1, false))]);
+    let events = bench.until(finished);
+    assert_eq!(inspections(&events).len(), 1, "the engine still works");
+    assert_eq!(bench.engine.recipe(), good);
+}
+
+#[test]
+fn a_cancelled_job_stops_early_and_the_next_one_runs() {
+    let bench = Bench::new(|_, _| {});
+    let dir = bench.dir.path();
+    let photo = draw(dir, "a.png", 1, false);
+    let many: Vec<_> = (0..500).map(|id| (id, photo.clone())).collect();
+    bench.inspect(1, &many);
+    bench.until(|event| matches!(event, Event::PhotoInspected { .. }));
+    bench.engine.send(Request::Cancel(1));
+    let events = bench.until(finished);
+    assert!(matches!(events.last(), Some(Event::JobCancelled { job: 1, done }) if *done < 500), "{:?}", events.last());
+    bench.inspect(2, &[(900, photo)]);
+    assert!(matches!(bench.until(finished).last(), Some(Event::JobFinished { job: 2, done: 1, failed: 0 })));
+}
+
+#[test]
+fn the_photo_on_view_goes_first() {
+    let bench = Bench::new(|_, _| {});
+    let dir = bench.dir.path();
+    let photos: Vec<_> = (0..40).map(|id| (id, draw(dir, &format!("{id}.png"), id as u32, false))).collect();
+    bench.engine.view(Some(39));
+    bench.inspect(1, &photos);
+    let order: Vec<_> = inspections(&bench.until(finished)).into_iter().map(|(id, _)| id).collect();
+    assert_eq!(order.iter().position(|id| *id == 39), Some(0), "{order:?}");
+    assert_eq!(order.len(), 40);
+}
+
+#[test]
+fn a_second_run_reads_features_from_disk_and_agrees_to_the_bit() {
+    let bench = Bench::with_references();
+    let photo = draw(bench.dir.path(), "spot.png", 7, true);
+    bench.inspect(1, &[(0, photo.clone())]);
+    bench.until(finished);
+    let first = bench.engine.judged(0).unwrap();
+    let recipe = (*bench.engine.recipe()).clone();
+    let Bench { engine, dir, .. } = bench;
+    drop(engine);
+    let (engine, events) = Bench::start(dir.path(), recipe);
+    let again = Bench { engine, events, dir };
+    again.inspect(1, &[(0, photo)]);
+    again.until(finished);
+    let second = again.engine.judged(0).unwrap();
+    assert!(first.inspection.timings_ms.features > 0.0);
+    assert_eq!(second.inspection.timings_ms.features, 0.0);
+    assert_eq!(first.map, second.map);
+    assert_eq!(first.inspection.regions, second.inspection.regions);
+}
+
+#[test]
+fn a_dying_worker_says_so_comes_back_and_loses_only_the_photo_that_kills_it() {
+    let bench = Bench::with_references();
+    let dir = bench.dir.path();
+    bench.inspect(
+        1,
+        &[(0, draw(dir, "a.png", 1, false)), (1, draw(dir, KILLER, 2, false)), (2, draw(dir, "c.png", 3, true))],
+    );
+    let events = bench.until(finished);
+    let restarts = events.iter().filter(|event| matches!(event, Event::EngineRestarted { .. })).count();
+    assert_eq!(restarts, 2, "tried twice: {events:#?}");
+    assert!(events.iter().any(|event| matches!(event, Event::PhotoFailed { id: 1, .. })));
+    assert_eq!(
+        inspections(&events).iter().map(|(id, _)| *id).filter(|id| *id != 1).collect::<Vec<_>>().last(),
+        Some(&2)
+    );
+    assert!(matches!(events.last(), Some(Event::JobFinished { job: 1, done: 3, failed: 1 })));
+}
+
+#[test]
+fn a_front_that_reads_no_events_does_not_keep_the_engine_from_stopping() {
+    let bench = Bench::new(|_, _| {});
+    let photo = draw(bench.dir.path(), "a.png", 1, false);
+    let many: Vec<_> = (0..5000).map(|id| (id, photo.clone())).collect();
+    bench.inspect(1, &many);
+    let start = Instant::now();
+    drop(bench.engine);
+    assert!(start.elapsed() < Duration::from_mins(1));
+}
