@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use burn::tensor::Device;
+
 use super::evidence::{Component, Evidence, NearestPatch, PhotoFacts, Timings};
 use super::features::PhotoFeatures;
 use super::foreground::foreground;
@@ -11,6 +13,7 @@ use super::memory::MemoryBank;
 use super::prompt::{Anchors, median_and_spread};
 use super::text_map::text_map;
 use crate::Result;
+use crate::gpu::{Compute, DeviceKind};
 use crate::model::ClipModel;
 use crate::recipe::Recipe;
 
@@ -22,15 +25,18 @@ const OWN_GAP: usize = 2;
 pub struct Detector {
     anchors: Anchors,
     bank: Option<MemoryBank>,
+    /// The graphics device that searches the memory; `None` searches on the processor.
+    search_on: Option<Device>,
 }
 
 impl Detector {
-    /// Encodes the recipe's prompts. The memory starts empty.
+    /// Encodes the recipe's prompts. The memory starts empty; it is searched where the networks run.
     ///
     /// # Errors
     /// As [`Anchors::encode`].
-    pub fn new(model: &ClipModel, recipe: &Recipe) -> Result<Self> {
-        Ok(Self { anchors: Anchors::encode(model, recipe)?, bank: None })
+    pub fn new(model: &ClipModel, compute: &Compute, recipe: &Recipe) -> Result<Self> {
+        let search_on = (compute.kind != DeviceKind::Cpu).then(|| compute.device.clone());
+        Ok(Self { anchors: Anchors::encode(model, recipe)?, bank: None, search_on })
     }
 
     /// Encodes other prompts; the memory stays.
@@ -57,7 +63,12 @@ impl Detector {
             Some((_, first)) => {
                 let photos: Vec<_> =
                     references.iter().map(|(index, f)| (*index, f.cols, f.memory.as_slice())).collect();
-                Some(MemoryBank::build(&photos, first.memory_dim, recipe.coreset_ratio, recipe.seed, progress)?)
+                let mut bank =
+                    MemoryBank::build(&photos, first.memory_dim, recipe.coreset_ratio, recipe.seed, progress)?;
+                if let Some(device) = &self.search_on {
+                    bank.move_to(device);
+                }
+                Some(bank)
             }
         };
         Ok(())

@@ -9,6 +9,7 @@ use super::evidence::{Component, Evidence};
 use super::inspection::{Inspection, Verdict};
 use super::map::{AnomalyMap, upsample};
 use super::region::find_regions;
+use crate::gpu::kernels::fuse_maps::{self, Term};
 use crate::gpu::kernels::smooth_map;
 use crate::recipe::Recipe;
 
@@ -92,29 +93,31 @@ pub fn anomaly_map(evidence: &Evidence, recipe: &Recipe, calibration: &Calibrati
 /// Share of each component in the fused score of one patch, for "why?": (text, memory), standardised and weighted;
 /// their sum is the patch's score before smoothing.
 pub fn shares(evidence: &Evidence, recipe: &Recipe, calibration: &Calibration, patch: usize) -> (f32, f32) {
-    let (text, memory) = weights(evidence, recipe);
-    let share = |component: &Component, scale: Option<Scale>, weight: f32| {
-        let scale = scale.unwrap_or(Scale { median: component.median, spread: component.spread });
-        weight * (component.values[patch] - scale.median) / scale.spread
-    };
-    (
-        share(&evidence.text, calibration.text, text),
-        evidence.memory.as_ref().map_or(0.0, |component| share(component, calibration.memory, memory)),
-    )
+    let share =
+        |(component, term): (&Component, Term)| term.weight * (component.values[patch] - term.median) / term.scale;
+    let mut components = components(evidence, recipe, calibration).into_iter().map(share);
+    (components.next().unwrap_or(0.0), components.next().unwrap_or(0.0))
 }
 
 /// Weighted sum of the standardised components; background patches are typical by definition (0).
 fn fused(evidence: &Evidence, recipe: &Recipe, calibration: &Calibration) -> Vec<f32> {
-    (0..evidence.rows * evidence.cols)
-        .map(|patch| {
-            if evidence.foreground[patch] {
-                let (text, memory) = shares(evidence, recipe, calibration, patch);
-                text + memory
-            } else {
-                0.0
-            }
-        })
-        .collect()
+    let (components, terms): (Vec<_>, Vec<_>) = components(evidence, recipe, calibration).into_iter().unzip();
+    let maps: Vec<&[f32]> = components.iter().map(|component| component.values.as_slice()).collect();
+    fuse_maps::on_cpu(&maps, &terms, Some(&evidence.foreground), 0.0)
+}
+
+/// Text and, with references, memory, each with its weight and scale.
+fn components<'a>(evidence: &'a Evidence, recipe: &Recipe, calibration: &Calibration) -> Vec<(&'a Component, Term)> {
+    let (text, memory) = weights(evidence, recipe);
+    let term = |component: &Component, scale: Option<Scale>, weight: f32| {
+        let scale = scale.unwrap_or(Scale { median: component.median, spread: component.spread });
+        Term { weight, median: scale.median, scale: scale.spread }
+    };
+    let mut components = vec![(&evidence.text, term(&evidence.text, calibration.text, text))];
+    if let Some(component) = &evidence.memory {
+        components.push((component, term(component, calibration.memory, memory)));
+    }
+    components
 }
 
 /// Weights of text and memory, summing to 1; without references the text map stands alone.

@@ -1,6 +1,7 @@
 //! The memory bank: patch features of normal photos, thinned by a greedy coreset, searched for the nearest neighbour
 //! (PatchCore, Roth et al. 2022; AnomalyDINO, Damm et al. 2025).
 
+use burn::tensor::{Device, Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -19,6 +20,8 @@ const PROJECTED: usize = 128;
 /// Patch features of normal photos. Rows are L2-normalised by whoever makes them.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryBank {
+    /// The features once more on the graphics device that searches them; `None` searches on the processor.
+    resident: Option<Tensor<2>>,
     /// Width of a feature.
     pub dim: usize,
     /// Kept features, `[kept, dim]`.
@@ -70,7 +73,7 @@ impl MemoryBank {
             let chosen = greedy_coreset(&projected, pool.len(), keep.min(pool.len()), &mut chance, &mut progress)?;
             pool = chosen.into_iter().map(|i| pool[i]).collect();
         }
-        let mut bank = Self { dim, features: Vec::with_capacity(pool.len() * dim), origin: Vec::new(), patches };
+        let mut bank = Self { dim, patches, ..Self::default() };
         for i in pool {
             bank.features.extend_from_slice(&features[i * dim..(i + 1) * dim]);
             bank.origin.push(origin[i]);
@@ -91,8 +94,17 @@ impl MemoryBank {
     /// For each of `queries` (`[n, dim]`) the L2 distance to the nearest kept patch, and that patch.
     pub fn nearest(&self, queries: &[f32]) -> (Vec<f32>, Vec<NearestPatch>) {
         let n = queries.len() / self.dim;
-        let found = nearest_patch::on_cpu(queries, n, &self.features, self.len(), self.dim);
+        let found = match &self.resident {
+            None => nearest_patch::on_cpu(queries, n, &self.features, self.len(), self.dim),
+            Some(references) => search_on_device(queries, n, references),
+        };
         found.into_iter().map(|(squared, index)| (squared.max(0.0).sqrt(), self.origin[index as usize])).unzip()
+    }
+
+    /// Copies the features to `device`, where [`Self::nearest`] then searches them with the shader.
+    pub fn move_to(&mut self, device: &Device) {
+        let features = TensorData::new(self.features.clone(), [self.len(), self.dim]);
+        self.resident = Some(Tensor::from_data(features, device));
     }
 
     /// The bank without the patches of one reference: what that photo is judged against when it is left out.
@@ -133,6 +145,18 @@ impl MemoryBank {
             })
             .unzip()
     }
+}
+
+fn search_on_device(queries: &[f32], n: usize, references: &Tensor<2>) -> Vec<(f32, u32)> {
+    let [_, dim] = references.dims();
+    let queries = Tensor::from_data(TensorData::new(queries.to_vec(), [n, dim]), &references.device());
+    let (distances, indices) = nearest_patch::nearest_patch(queries, references.clone());
+    let distances = distances.into_data().convert::<f32>().try_into_vec::<f32>();
+    let indices = indices.into_data().convert::<i64>().try_into_vec::<i64>();
+    // A lost device shows here; the engine catches the panic and starts again.
+    let distances = distances.expect("the shader's distances can be read back");
+    let indices = indices.expect("the shader's indices can be read back");
+    distances.into_iter().zip(indices).map(|(distance, index)| (distance, index as u32)).collect()
 }
 
 fn squared_distance(a: &[f32], b: &[f32]) -> f32 {

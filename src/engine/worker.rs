@@ -295,7 +295,7 @@ impl<'a> Worker<'a> {
         }
         let Some(compute) = &self.compute else { return Err(Error::bug("no device after choosing one.")) };
         let model = ClipModel::load(&source, &compute.device)?;
-        let detector = Detector::new(&model, recipe)?;
+        let detector = Detector::new(&model, compute, recipe)?;
         let info = Arc::new(model.info().clone());
         self.ready = Some(Ready {
             model_hash: info.sha256.clone(),
