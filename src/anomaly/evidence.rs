@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::photo::Quality;
 
@@ -56,7 +56,7 @@ pub struct NearestPatch {
 }
 
 /// What is known of a photo without a network.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PhotoFacts {
     /// The path as it was given.
     pub path: PathBuf,
@@ -73,7 +73,7 @@ pub struct PhotoFacts {
 }
 
 /// Time per stage, in milliseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Timings {
     /// Reading and decoding the file.
     pub decode: f32,

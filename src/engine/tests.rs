@@ -145,7 +145,8 @@ fn a_weight_runs_no_network_and_a_prompt_only_the_text_tower() {
 
     recipe.prompts.anomalous = vec!["{} with a hole".into()];
     bench.engine.set_recipe(recipe);
-    let events = bench.until(|event| matches!(event, Event::PhotoInspected { .. }));
+    let remade = |_: &Event| !Arc::ptr_eq(&bench.engine.judged(0).unwrap().evidence, &weighted.evidence);
+    let events = bench.until(remade);
     let network = |event: &Event| {
         matches!(event, Event::Preparing { stage: Stage::ReadingReferences | Stage::LoadingModel, .. })
             || matches!(event, Event::MemoryBuilt { .. })

@@ -17,7 +17,7 @@ use crate::anomaly::evidence::Timings;
 use crate::anomaly::{Detector, Evidence, PhotoFacts, PhotoFeatures, features};
 use crate::gpu::{self, Compute};
 use crate::model::{ClipModel, ModelSource};
-use crate::photo::{Photo, Quality};
+use crate::photo::{self, Photo};
 use crate::recipe::{Method, Prompts, Recipe, Stage};
 use crate::{Error, Result};
 
@@ -420,14 +420,14 @@ impl<'a> Worker<'a> {
     fn features_of(&mut self, path: &Path, recipe: &Recipe) -> Result<(Arc<PhotoFacts>, Arc<PhotoFeatures>, Timings)> {
         let Some(ready) = &self.ready else { return Err(Error::bug("features were asked for without a model.")) };
         let start = Instant::now();
-        let photo = Photo::open(path)?;
+        let opened = Photo::open(path)?;
         let facts = Arc::new(PhotoFacts {
             path: path.to_owned(),
-            sha256: photo.hash_hex(),
-            width: photo.width(),
-            height: photo.height(),
-            quality: Quality::measure(&photo.pixels),
-            warnings: photo.warnings.clone(),
+            sha256: photo::hex(&opened.hash),
+            width: opened.width(),
+            height: opened.height(),
+            quality: photo::quality(&opened.pixels),
+            warnings: opened.warnings.clone(),
         });
         let mut timings = Timings { decode: start.elapsed().as_secs_f32() * 1e3, ..Timings::default() };
         let key = FeatureKey {
@@ -439,7 +439,7 @@ impl<'a> Worker<'a> {
             return Ok((facts, features, timings));
         }
         let start = Instant::now();
-        let features = Arc::new(PhotoFeatures::compute(&ready.model, recipe, &photo)?);
+        let features = Arc::new(PhotoFeatures::compute(&ready.model, recipe, &opened)?);
         timings.features = start.elapsed().as_secs_f32() * 1e3;
         if let Err(error) = self.cache.put(key, &features) {
             self.cache.give_up_disk();
