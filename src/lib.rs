@@ -13,6 +13,7 @@ pub mod cli;
 pub mod dataset;
 pub mod engine;
 pub mod error;
+pub mod explain;
 pub mod gpu;
 pub mod metrics;
 pub mod model;

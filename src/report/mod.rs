@@ -1,1 +1,227 @@
-//! What is kept of an inspection: text, JSON, CSV, HTML and pictures.
+//! From inspections to files that people and programs read: annotated pictures, text, JSON, CSV and one HTML page that
+//! stands alone. Judges nothing; every file appears whole or not at all.
+
+mod colour;
+mod csv;
+mod file;
+mod html;
+pub mod images;
+pub mod json;
+mod lettering;
+mod stem;
+#[cfg(test)]
+pub(crate) mod testing;
+mod text;
+mod time;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use image::{ImageFormat, RgbImage};
+use serde::{Deserialize, Serialize};
+
+pub use colour::ColourMap;
+pub use file::{create_folder, write_file};
+pub use images::verdict_colour;
+pub use stem::unique_stems;
+pub use text::report_text;
+pub use time::utc;
+
+use crate::anomaly::{AnomalyMap, Calibration, Inspection};
+use crate::engine::View;
+use crate::{Error, Recipe, Result};
+
+/// Which weights made a result.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelIdentity {
+    /// Catalogue id or folder.
+    pub id: String,
+    /// SHA-256 of the weights, in hexadecimal.
+    pub sha256: String,
+}
+
+/// What goes into the files of one photo besides its inspection.
+#[derive(Clone, Debug)]
+pub struct ReportOptions {
+    /// The model, for the reports.
+    pub model: ModelIdentity,
+    /// The device in words, for the reports.
+    pub device: String,
+    /// Colours of the heatmap.
+    pub colours: ColourMap,
+    /// Write `<stem>_map.npy`, the raw scores at photo size.
+    pub save_map: bool,
+}
+
+/// Everything that the files of one photo are made of.
+#[derive(Clone, Copy, Debug)]
+pub struct PhotoResult<'a> {
+    /// Pixels after EXIF orientation.
+    pub photo: &'a RgbImage,
+    /// The outcome.
+    pub inspection: &'a Inspection,
+    /// Its anomaly map.
+    pub map: &'a AnomalyMap,
+    /// Thresholds and scale in force.
+    pub calibration: &'a Calibration,
+    /// The recipe it was judged with.
+    pub recipe: &'a Recipe,
+}
+
+impl<'a> PhotoResult<'a> {
+    /// A photo and what the engine knows of it.
+    pub fn new(photo: &'a RgbImage, view: &'a View) -> Self {
+        Self {
+            photo,
+            inspection: &view.inspection,
+            map: &view.map,
+            calibration: &view.calibration,
+            recipe: &view.recipe,
+        }
+    }
+}
+
+/// Writes `<stem>_heatmap.png`, `_boxes.png`, `_mask.png`, `_report.txt`, `_report.json` and on request `_map.npy` into
+/// `dir`, which is created. Returns the paths.
+///
+/// # Errors
+/// [`Error::Io`] naming the file that cannot be written.
+pub fn write_photo(dir: &Path, stem: &str, result: PhotoResult<'_>, options: &ReportOptions) -> Result<Vec<PathBuf>> {
+    create_folder(dir)?;
+    let PhotoResult { photo, inspection, map, calibration, recipe } = result;
+    let path = |suffix: &str| dir.join(format!("{stem}_{suffix}"));
+    let heatmap = images::heatmap(photo, inspection, map, calibration, options.colours);
+    let mask = images::mask(map, mask_threshold(map, inspection, calibration));
+    let mut written = vec![
+        write_png(&path("heatmap.png"), &heatmap.into())?,
+        write_png(&path("boxes.png"), &images::boxes(photo, inspection).into())?,
+        write_png(&path("mask.png"), &mask.into())?,
+        write_file(&path("report.txt"), |out| {
+            out.write_all(report_text(inspection, recipe).as_bytes())?;
+            out.write_all(text::provenance_text(inspection, recipe, &options.model, &options.device).as_bytes())
+        })?,
+        write_json(
+            &path("report.json"),
+            &json::ReportDocument::new(inspection, recipe, &options.model, &options.device),
+        )?,
+    ];
+    if options.save_map {
+        let shape = [u64::from(map.photo_height), u64::from(map.photo_width)];
+        written.push(write_npy(&path("map.npy"), &shape, &map.at_photo_size())?);
+    }
+    Ok(written)
+}
+
+/// A batch of inspections and what it was made with.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// UTC, RFC 3339; see [`utc`].
+    pub created: String,
+    /// The recipe of all photos.
+    pub recipe: Recipe,
+    /// The model.
+    pub model: ModelIdentity,
+    /// The device in words.
+    pub device: String,
+    /// Outcomes, in the order the photos were given.
+    pub photos: Vec<RunPhoto>,
+    /// Photos without an outcome, and why.
+    pub failures: Vec<(PathBuf, Error)>,
+    /// The run was stopped before all photos were through.
+    pub cancelled: bool,
+}
+
+/// One photo of a [`Run`].
+#[derive(Clone, Debug)]
+pub struct RunPhoto {
+    /// Stem of its files beside the report.
+    pub stem: String,
+    /// The outcome.
+    pub inspection: Arc<Inspection>,
+    /// Small pictures for the HTML report.
+    pub thumbnails: Thumbnails,
+}
+
+/// JPEG files for the HTML report, kept compressed because a run may have thousands.
+#[derive(Clone, Debug, Default)]
+pub struct Thumbnails {
+    /// The photo.
+    pub photo: Vec<u8>,
+    /// The photo under its heatmap.
+    pub heatmap: Vec<u8>,
+}
+
+impl Thumbnails {
+    /// Longer side in pixels.
+    pub const SIDE: u32 = 320;
+
+    /// Makes both pictures.
+    pub fn new(result: PhotoResult<'_>, colours: ColourMap) -> Result<Self> {
+        let small = images::thumbnail(result.photo, Self::SIDE);
+        let overlaid = images::overlay(&small, result.map, result.calibration, colours);
+        Ok(Self { photo: jpeg(&small)?, heatmap: jpeg(&overlaid)? })
+    }
+}
+
+/// Writes `results.json`, `results.csv` and `report.html` into `dir`, which is created.
+///
+/// # Errors
+/// [`Error::Io`] naming the file that cannot be written.
+pub fn write_run(dir: &Path, run: &Run) -> Result<Vec<PathBuf>> {
+    create_folder(dir)?;
+    Ok(vec![
+        write_json(&dir.join("results.json"), &json::ResultsDocument::new(run))?,
+        write_file(&dir.join("results.csv"), |out| csv::write(run, out))?,
+        write_file(&dir.join("report.html"), |out| html::write(run, out))?,
+    ])
+}
+
+/// Writes float32 values as a NumPy file of this shape.
+///
+/// # Errors
+/// [`Error::Io`] naming the file.
+pub fn write_npy(path: &Path, shape: &[u64], values: &[f32]) -> Result<PathBuf> {
+    use npyz::WriterBuilder as _;
+    write_file(path, |out| {
+        let mut npy = npyz::WriteOptions::<f32>::new().default_dtype().shape(shape).writer(out).begin_nd()?;
+        npy.extend(values.iter().copied())?;
+        npy.finish()
+    })
+}
+
+/// Writes a document as indented JSON.
+///
+/// # Errors
+/// [`Error::Io`] naming the file.
+pub fn write_json(path: &Path, document: &impl Serialize) -> Result<PathBuf> {
+    write_file(path, |out| {
+        serde_json::to_writer_pretty(&mut *out, document)?;
+        out.write_all(b"\n")
+    })
+}
+
+/// The threshold that the regions were cut at: the pixel threshold, or where none is beyond it although the photo as a
+/// whole is, the lowest value inside the reported regions.
+fn mask_threshold(map: &AnomalyMap, inspection: &Inspection, calibration: &Calibration) -> f32 {
+    let highest = map.scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    if highest >= calibration.pixel_threshold || inspection.regions.is_empty() {
+        calibration.pixel_threshold
+    } else {
+        0.9 * highest
+    }
+}
+
+fn write_png(path: &Path, picture: &image::DynamicImage) -> Result<PathBuf> {
+    // PNG needs a writer that can seek; pictures are small beside the networks' memory.
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    picture.write_to(&mut bytes, ImageFormat::Png).map_err(|e| Error::bug(format!("a picture is no PNG ({e}).")))?;
+    write_file(path, |out| out.write_all(bytes.get_ref()))
+}
+
+fn jpeg(picture: &RgbImage) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, 82)
+        .encode_image(picture)
+        .map_err(|e| Error::bug(format!("a thumbnail is no JPEG ({e}).")))?;
+    Ok(bytes)
+}

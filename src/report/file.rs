@@ -1,0 +1,82 @@
+//! Writing files so that a reader never sees half of one: into a temporary file beside the target, then renamed.
+//! Every error names the path and what to do.
+
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use crate::{Error, Result};
+
+/// Creates a folder for results, with its parents.
+///
+/// # Errors
+/// [`Error::Io`] naming the folder, also where a file stands in its place.
+pub fn create_folder(dir: &Path) -> Result<()> {
+    if dir.exists() && !dir.is_dir() {
+        return Err(
+            Error::input("The output folder cannot be created: a file has that name. Choose another --out.").at(dir)
+        );
+    }
+    std::fs::create_dir_all(dir).map_err(|e| Error::io("Cannot create the output folder", dir, &e))
+}
+
+/// Writes `path` through `body`; the file appears whole or not at all.
+///
+/// # Errors
+/// [`Error::Io`] naming `path`; an error of `body` that is no I/O error passes through as one.
+pub fn write_file(path: &Path, body: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<PathBuf> {
+    let failed = |e: &std::io::Error| Error::io("Cannot write the file", path, e);
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file =
+        tempfile::Builder::new().prefix(".hairline-").suffix(".part").tempfile_in(dir).map_err(|e| failed(&e))?;
+    {
+        let mut writer = BufWriter::with_capacity(1 << 16, file.as_file_mut());
+        body(&mut writer).and_then(|()| writer.flush()).map_err(|e| failed(&e))?;
+    }
+    open_to_readers(&file).map_err(|e| failed(&e))?;
+    file.persist(path).map_err(|e| failed(&e.error))?;
+    Ok(path.to_owned())
+}
+
+/// Temporary files are private to their owner; results get the usual permissions.
+#[cfg(unix)]
+fn open_to_readers(file: &tempfile::NamedTempFile) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn open_to_readers(_file: &tempfile::NamedTempFile) -> std::io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_and_no_litter() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("report.txt");
+        write_file(&path, |w| w.write_all(b"old")).unwrap();
+        let error = write_file(&path, |w| {
+            w.write_all(b"half of the n")?;
+            Err(std::io::Error::from(std::io::ErrorKind::StorageFull))
+        })
+        .unwrap_err()
+        .to_string();
+        assert!(error.contains("report.txt") && error.contains("Free some space"), "{error}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "old");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_in_place_of_the_folder_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out");
+        std::fs::write(&path, "x").unwrap();
+        let error = create_folder(&path).unwrap_err();
+        assert_eq!(error.exit_status(), 1);
+        assert!(error.to_string().contains("a file has that name"), "{error}");
+    }
+}

@@ -1,0 +1,180 @@
+//! The report as plain text, for a printer, a mail or the window's report panel. Lines end before column 80; figures
+//! stand in columns.
+
+use std::fmt::Write as _;
+
+use super::ModelIdentity;
+use super::json::VERSION;
+use crate::Recipe;
+use crate::anomaly::{Inspection, Verdict};
+use crate::explain::explain;
+
+/// Text is wrapped at this column.
+const WIDTH: usize = 78;
+
+/// The report of one photo, without the lines that name model and device.
+pub fn report_text(inspection: &Inspection, recipe: &Recipe) -> String {
+    let explanation = explain(inspection, recipe);
+    let mut text = String::new();
+    let title = "Hairline inspection report";
+    line(&mut text, title);
+    line(&mut text, &"═".repeat(title.chars().count()));
+    line(&mut text, "");
+    let photo = &inspection.photo;
+    let verdict = match inspection.verdict {
+        Verdict::Ok => "OK – normal",
+        Verdict::Uncertain => "uncertain – a person should decide",
+        Verdict::Ng => "NG – anomalous",
+    };
+    field(&mut text, "Image", &explanation.image);
+    field(&mut text, "Class", &explanation.class);
+    field(&mut text, "Verdict", verdict);
+    field(
+        &mut text,
+        "Score",
+        &format!(
+            "{:.2} of 1, threshold 0.50  (raw {:.2}, threshold {:.2})",
+            inspection.normalised_score, inspection.image_score, inspection.image_threshold
+        ),
+    );
+    if let Some(p) = inspection.p_value {
+        field(&mut text, "p-value", &format!("{p:.3} among {} normal reference photos", recipe.references.len()));
+    }
+    field(&mut text, "Photo", &format!("{} × {} pixels", photo.width, photo.height));
+    for warning in &photo.warnings {
+        field(&mut text, "Note", warning);
+    }
+    section(&mut text, "Summary");
+    wrapped(&mut text, &explanation.summary);
+    section(&mut text, "Regions");
+    if inspection.regions.is_empty() {
+        line(&mut text, "  None above the threshold.");
+    } else {
+        line(&mut text, "  #  Confidence  Severity  Location      Box (x, y, width × height)");
+        for (index, region) in inspection.regions.iter().enumerate() {
+            let row = format!(
+                "{:>3}  {:>10.2}  {:<8}  {:<12}  {}, {}, {} × {}",
+                index + 1,
+                region.confidence,
+                region.severity.name(),
+                region.location,
+                region.x,
+                region.y,
+                region.width,
+                region.height,
+            );
+            line(&mut text, &row);
+            line(&mut text, &format!("     {}; {} px", region.description, region.area));
+        }
+    }
+    section(&mut text, "Recommendation");
+    wrapped(&mut text, &explanation.recommendation);
+    text
+}
+
+/// The lines that make a report traceable.
+pub fn provenance_text(inspection: &Inspection, recipe: &Recipe, model: &ModelIdentity, device: &str) -> String {
+    let mut text = String::new();
+    section(&mut text, "Made with");
+    field(&mut text, "Program", &format!("Hairline {VERSION}"));
+    field(&mut text, "Model", &format!("{} (SHA-256 {})", model.id, short_hash(&model.sha256)));
+    field(&mut text, "Device", device);
+    field(
+        &mut text,
+        "Recipe",
+        &format!(
+            "method {}, text {} and memory {}, {} reference photos",
+            recipe.method,
+            recipe.text_weight,
+            recipe.memory_weight,
+            recipe.references.len()
+        ),
+    );
+    field(&mut text, "File", &inspection.photo.path.display().to_string());
+    field(&mut text, "SHA-256", &inspection.photo.sha256);
+    text
+}
+
+/// The first 16 hexadecimal digits, enough to tell files apart by eye.
+pub fn short_hash(sha256: &str) -> &str {
+    sha256.get(..16).unwrap_or(sha256)
+}
+
+fn line(text: &mut String, content: &str) {
+    text.push_str(content.trim_end());
+    text.push('\n');
+}
+
+fn field(text: &mut String, name: &str, value: &str) {
+    let _ = writeln!(text, "  {name:<9} {value}");
+}
+
+fn section(text: &mut String, name: &str) {
+    let _ = writeln!(text, "\n{name}\n{}", "─".repeat(name.chars().count()));
+}
+
+/// Words set in lines of at most [`WIDTH`] columns, indented by two.
+fn wrapped(text: &mut String, words: &str) {
+    let mut current = String::from(" ");
+    for word in words.split_whitespace() {
+        if current.chars().count() + 1 + word.chars().count() > WIDTH && current.len() > 1 {
+            line(text, &current);
+            current = String::from(" ");
+        }
+        current.push(' ');
+        current.push_str(word);
+    }
+    line(text, &current);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::testing::inspection;
+
+    #[test]
+    fn a_report_reads_as_written_here() {
+        let recipe = Recipe { object: "metal ring".into(), references: vec!["a.png".into(); 16], ..Recipe::default() };
+        let text = report_text(&inspection(640, 480), &recipe);
+        let expected = "\
+Hairline inspection report
+══════════════════════════
+
+  Image     ring 07.png
+  Class     metal ring
+  Verdict   NG – anomalous
+  Score     0.83 of 1, threshold 0.50  (raw 6.21, threshold 4.10)
+  p-value   0.059 among 16 normal reference photos
+  Photo     640 × 480 pixels
+
+Summary
+───────
+  The metal ring deviates from normal. Score 6.21 is above 4.10, the threshold
+  from 16 reference photos. As far as 16 reference photos can tell, about 6 in
+  100 normal parts would score this high. Two regions stand out, the strongest:
+  upper left, thin mark, unlike any reference photo (confidence 0.91, severity
+  high).
+
+Regions
+───────
+  #  Confidence  Severity  Location      Box (x, y, width × height)
+  1        0.91  high      upper left    64, 48, 128 × 32
+     thin mark, unlike any reference photo; 1300 px
+  2        0.62  low       lower centre  320, 384, 40 × 40
+     small spot, unlike any reference photo; 900 px
+
+Recommendation
+──────────────
+  Set the part aside and confirm the defect at region 1.
+";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn no_line_of_words_is_longer_than_the_width() {
+        let mut text = String::new();
+        wrapped(&mut text, &"word ".repeat(200));
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH));
+        assert_eq!(text.split_whitespace().count(), 200);
+    }
+}
