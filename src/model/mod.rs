@@ -11,6 +11,7 @@ pub mod patch_head;
 mod pocket;
 pub mod positions;
 pub mod preprocess;
+pub mod resample;
 pub mod source;
 pub mod stem;
 pub mod tokenizer;

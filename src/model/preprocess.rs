@@ -4,11 +4,10 @@
 
 use std::path::{Path, PathBuf};
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
+use super::resample::{Filter, resized};
 use crate::photo::Photo;
 use crate::{Error, Result};
 
@@ -25,46 +24,6 @@ pub enum Geometry {
     KeepAspect { short_side: u32 },
     /// The whole photo squeezed into a square, its side rounded to whole patches.
     Squash { size: u32 },
-}
-
-/// Pillow's resampling filters by the numbers that files use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Filter {
-    Nearest,
-    Lanczos,
-    Bilinear,
-    Bicubic,
-    Box,
-    Hamming,
-}
-
-impl Filter {
-    fn from_pillow(number: u8) -> Result<Self> {
-        Ok(match number {
-            0 => Self::Nearest,
-            1 => Self::Lanczos,
-            2 => Self::Bilinear,
-            3 => Self::Bicubic,
-            4 => Self::Box,
-            5 => Self::Hamming,
-            _ => {
-                return Err(Error::model(format!(
-                    "preprocessor_config.json: resample {number} is no Pillow filter (0 to 5)."
-                )));
-            }
-        })
-    }
-
-    fn algorithm(self) -> ResizeAlg {
-        ResizeAlg::Convolution(match self {
-            Self::Nearest => return ResizeAlg::Nearest,
-            Self::Lanczos => FilterType::Lanczos3,
-            Self::Bilinear => FilterType::Bilinear,
-            Self::Bicubic => FilterType::CatmullRom,
-            Self::Box => FilterType::Box,
-            Self::Hamming => FilterType::Hamming,
-        })
-    }
 }
 
 /// Target of a resize.
@@ -197,11 +156,11 @@ impl Preprocessor {
                 let ratio = (f64::from(longer) / f64::from(shorter)).min(f64::from(LONGEST));
                 let long = whole(f64::from(short) * ratio);
                 let (new_width, new_height) = if width <= height { (short, long) } else { (long, short) };
-                resized(pixels, new_width, new_height, self.filter)?
+                resized(pixels, new_width, new_height, self.filter)
             }
             Geometry::Squash { size } => {
                 let side = whole(f64::from(size));
-                resized(pixels, side, side, self.filter)?
+                resized(pixels, side, side, self.filter)
             }
         };
         let (rows, columns) = (image.height() / patch * patch, image.width() / patch * patch);
@@ -225,7 +184,7 @@ impl Preprocessor {
         let (width, height) = pixels.dimensions();
         let resized = match self.resize {
             None => pixels.clone(),
-            Some(Size::Exact { height, width }) => resized(pixels, width, height, self.filter)?,
+            Some(Size::Exact { height, width }) => resized(pixels, width, height, self.filter),
             Some(Size::ShortestEdge(edge)) => {
                 let long = |long: u32, short: u32| {
                     let side = u64::from(edge) * u64::from(long) / u64::from(short);
@@ -237,7 +196,7 @@ impl Preprocessor {
                 };
                 let (new_width, new_height) =
                     if width <= height { (edge, long(height, width)?) } else { (long(width, height)?, edge) };
-                resized(pixels, new_width, new_height, self.filter)?
+                resized(pixels, new_width, new_height, self.filter)
             }
         };
         Ok(match self.crop {
@@ -273,20 +232,6 @@ pub struct PreparedImage {
     pub width: u32,
     /// `[3, height, width]`, scaled, minus mean, over standard deviation.
     pub pixels: Vec<f32>,
-}
-
-/// Pillow's `Image.resize`: antialiased where it shrinks, 8 bit between the two passes.
-pub fn resized(image: &RgbImage, width: u32, height: u32, filter: Filter) -> Result<RgbImage> {
-    if image.dimensions() == (width, height) {
-        return Ok(image.clone());
-    }
-    let failed = |error: &dyn std::fmt::Display| Error::bug(format!("a resize to {width} × {height} failed: {error}."));
-    let source = ImageRef::new(image.width(), image.height(), image.as_raw(), PixelType::U8x3)
-        .map_err(|error| failed(&error))?;
-    let mut target = Image::new(width, height, PixelType::U8x3);
-    let options = ResizeOptions::new().resize_alg(filter.algorithm());
-    Resizer::new().resize(&source, &mut target, &options).map_err(|error| failed(&error))?;
-    RgbImage::from_raw(width, height, target.into_vec()).ok_or_else(|| failed(&"wrong buffer size"))
 }
 
 /// The central part; where the image is smaller it is padded with black, as the reference does.

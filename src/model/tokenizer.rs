@@ -114,11 +114,11 @@ fn published_rules(vocabulary: &[u8], merges: &[u8]) -> Result<Vec<u8>> {
     };
     let (begin, end) = ("<|startoftext|>", "<|endoftext|>");
     let (begin_id, end_id) = (id(begin)?, id(end)?);
-    let special = |content: &str, id: u64| serde_json::json!({"id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true});
+    let special = |content: &str, id: u64| serde_json::json!({"id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false, "normalized": normalised, "special": true});
     let split = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
     let json = serde_json::json!({
         "version": "1.0", "truncation": null, "padding": null,
-        "added_tokens": [special(begin, begin_id), special(end, end_id)],
+        "added_tokens": [special(begin, begin_id, true), special(end, end_id, false)],
         "normalizer": {"type": "Sequence", "normalizers": [
             {"type": "NFC"}, {"type": "Replace", "pattern": {"Regex": r"\s+"}, "content": " "}, {"type": "Lowercase"}]},
         "pre_tokenizer": {"type": "Sequence", "pretokenizers": [

@@ -42,8 +42,9 @@ impl Photo {
     /// Decodes a file's bytes; `name` is its path or any name for messages.
     ///
     /// The format is told by the content, not by the name. 16-bit values keep their upper byte, as Pillow does for 16-bit
-    /// RGB. Transparency is dropped and the colour under it kept, as Pillow's `convert("RGB")` does. Of an animation the first
-    /// picture is taken, with a warning. The EXIF orientation is applied.
+    /// RGB. Transparent places show white, as in transformers' `convert_to_rgb` (before its version 5 they showed whatever
+    /// colour was stored under them). Of an animation the first picture is taken, with a warning. The EXIF orientation is
+    /// applied.
     pub fn from_bytes(bytes: &[u8], name: impl AsRef<Path>) -> Result<Self> {
         let path = name.as_ref();
         decode(bytes)
@@ -145,21 +146,38 @@ fn decode(bytes: &[u8]) -> Result<(RgbImage, Vec<String>)> {
     Ok((eight_bit(image), warnings))
 }
 
-/// 8-bit RGB: upper bytes of 16-bit values, transparency dropped.
+/// 8-bit RGB: upper bytes of 16-bit values, transparency onto white.
 fn eight_bit(image: DynamicImage) -> RgbImage {
     let upper = |value: u16| (value >> 8) as u8;
     let (width, height) = (image.width(), image.height());
-    let grey16 = |values: &mut dyn Iterator<Item = u16>| values.flat_map(|value| [upper(value); 3]).collect::<Vec<_>>();
-    let raw = match image {
-        DynamicImage::ImageLuma16(grey) => grey16(&mut grey.into_raw().into_iter()),
-        DynamicImage::ImageLumaA16(grey) => grey16(&mut grey.into_raw().chunks_exact(2).map(|pixel| pixel[0])),
-        DynamicImage::ImageRgb16(rgb) => rgb.into_raw().into_iter().map(upper).collect(),
-        DynamicImage::ImageRgba16(rgba) => {
-            rgba.into_raw().chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).map(upper).collect()
+    let raw: Vec<u8> = match image {
+        DynamicImage::ImageLuma16(grey) => grey.as_raw().iter().flat_map(|value| [upper(*value); 3]).collect(),
+        DynamicImage::ImageRgb16(rgb) => rgb.as_raw().iter().map(|value| upper(*value)).collect(),
+        DynamicImage::ImageLumaA8(grey) => {
+            grey.pixels().flat_map(|pixel| onto_white([pixel[0]; 3], pixel[1])).collect()
         }
+        DynamicImage::ImageLumaA16(grey) => {
+            grey.pixels().flat_map(|pixel| onto_white([upper(pixel[0]); 3], upper(pixel[1]))).collect()
+        }
+        DynamicImage::ImageRgba8(rgba) => {
+            rgba.pixels().flat_map(|pixel| onto_white([pixel[0], pixel[1], pixel[2]], pixel[3])).collect()
+        }
+        DynamicImage::ImageRgba16(rgba) => rgba
+            .pixels()
+            .flat_map(|pixel| onto_white([upper(pixel[0]), upper(pixel[1]), upper(pixel[2])], upper(pixel[3])))
+            .collect(),
         other => return other.into_rgb8(),
     };
     RgbImage::from_raw(width, height, raw).unwrap_or_else(|| unreachable!("three bytes were made of each pixel"))
+}
+
+/// Pillow's `alpha_composite` over opaque white, to the bit.
+fn onto_white(colour: [u8; 3], alpha: u8) -> [u8; 3] {
+    let alpha = u32::from(alpha);
+    colour.map(|value| {
+        let sum = ((u32::from(value) * alpha + 255 * (255 - alpha)) + 128) << 7;
+        ((((sum >> 8) + sum) >> 8) >> 7) as u8
+    })
 }
 
 fn truncated() -> Error {
