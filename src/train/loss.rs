@@ -1,0 +1,68 @@
+//! Losses that several training loops share. Every function returns a tensor of one number.
+
+use burn::tensor::{Int, Tensor, activation};
+
+/// Binary cross-entropy on logits, the mean over the positive and the mean over the negative entries weighing the same,
+/// so that a few defective patches count as much as all the normal ones.
+///
+/// All `[n]`; `positive` and `negative` are 0 or 1, both 0 for an entry to be left out.
+pub fn balanced_binary(logits: Tensor<1>, positive: Tensor<1>, negative: Tensor<1>) -> Tensor<1> {
+    let miss = activation::softplus(logits.clone().neg(), 1.0);
+    let alarm = activation::softplus(logits, 1.0);
+    (weighted_mean(miss, positive) + weighted_mean(alarm, negative)) * 0.5
+}
+
+/// Σ w·v / (Σ w + 1): a mean that fades out where there is next to nothing to average.
+pub fn weighted_mean(values: Tensor<1>, weights: Tensor<1>) -> Tensor<1> {
+    (values * weights.clone()).sum() / (weights.sum() + 1.0)
+}
+
+/// Cross-entropy of `[n, classes]` logits per row: `[n]`. `classes` holds each row's class.
+pub fn cross_entropy(logits: Tensor<2>, classes: Tensor<1, Int>) -> Tensor<1> {
+    let [rows, _] = logits.dims();
+    activation::log_softmax(logits, 1).gather(1, classes.reshape([rows, 1])).reshape([rows]).neg()
+}
+
+/// CLIP's symmetric contrastive loss (Radford et al. 2021): `[n, n]` scaled similarities, matching pairs on the diagonal.
+pub fn contrastive(similarity: Tensor<2>) -> Tensor<1> {
+    let [n, _] = similarity.dims();
+    let diagonal = Tensor::<1, Int>::arange(0..n as i64, &similarity.device());
+    let across = cross_entropy(similarity.clone(), diagonal.clone()).mean();
+    (across + cross_entropy(similarity.transpose(), diagonal).mean()) * 0.5
+}
+
+/// Each row of the last axis scaled to length 1.
+pub fn unit<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    let length = (x.clone().powi_scalar(2).sum_dim(D - 1) + 1e-12).sqrt();
+    x / length
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    fn number(x: Tensor<1>) -> f32 {
+        x.into_scalar::<f32>()
+    }
+
+    #[test]
+    fn balance_ignores_how_many_there_are() {
+        let device = Device::flex();
+        let logits = Tensor::<1>::from_floats([2.0, -1.0, -1.0, -1.0, 9.0], &device);
+        let positive = Tensor::from_floats([1.0, 0.0, 0.0, 0.0, 0.0], &device);
+        let negative = Tensor::from_floats([0.0, 1.0, 1.0, 1.0, 0.0], &device);
+        let expected = 0.5 * ((-2.0_f32).exp().ln_1p() / 2.0 + 3.0 * (-1.0_f32).exp().ln_1p() / 4.0);
+        assert!((number(balanced_binary(logits, positive, negative)) - expected).abs() < 1e-5);
+    }
+
+    #[test]
+    fn contrast_is_least_on_the_diagonal() {
+        let device = Device::flex();
+        let eye = Tensor::<2>::eye(4, &device);
+        let matching = number(contrastive(eye.clone() * 20.0));
+        let crossed = number(contrastive(eye.flip([0]) * 20.0));
+        assert!(matching < 1e-4 && crossed > 19.0, "{matching} {crossed}");
+        assert!((number(contrastive(Tensor::zeros([4, 4], &device))) - 4.0_f32.ln()).abs() < 1e-5);
+    }
+}
