@@ -114,7 +114,8 @@ fn published_rules(vocabulary: &[u8], merges: &[u8]) -> Result<Vec<u8>> {
     };
     let (begin, end) = ("<|startoftext|>", "<|endoftext|>");
     let (begin_id, end_id) = (id(begin)?, id(end)?);
-    let special = |content: &str, id: u64| serde_json::json!({"id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false, "normalized": normalised, "special": true});
+    // The published file looks for the begin token in the normalised text, for the end token in the text as given.
+    let special = |content: &str, id: u64, normalised: bool| serde_json::json!({"id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false, "normalized": normalised, "special": true});
     let split = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
     let json = serde_json::json!({
         "version": "1.0", "truncation": null, "padding": null,
