@@ -1,0 +1,69 @@
+//! What panels return: wishes of the inspector, carried out in one place (`window`). Panels themselves change nothing.
+
+use egui::Pos2;
+
+use super::command::Command;
+use super::media::Media;
+use super::photo_list::{Filter, Sort};
+use super::session::Look;
+use super::state::{Sheet, State};
+use super::viewport::Viewport;
+use crate::Recipe;
+use crate::engine::PhotoId;
+
+/// A wish.
+pub enum Action {
+    /// A command without further input.
+    Run(Command),
+    /// A change of the recipe; `what` names the thing changed, one gesture on it is one step of undo.
+    Edit {
+        what: String,
+        change: Box<dyn FnOnce(&mut Recipe)>,
+    },
+    /// A change of how the window looks.
+    Look(Box<dyn FnOnce(&mut Look)>),
+    Select(PhotoId),
+    Sort(Sort),
+    Filter(Filter),
+    Search(String),
+    /// Why is this place (in photo pixels) scored so?
+    Ask(Pos2),
+    /// The photo pixel under the cursor.
+    Cursor(Option<Pos2>),
+    /// Zoom to a region of the photo on view.
+    ShowRegion(usize),
+    /// A region is under the cursor.
+    PointAt(Option<usize>),
+    Viewport(Viewport),
+    /// Inspect the photos that have no verdict yet.
+    InspectWaiting,
+    Sheet(Sheet),
+    DismissNotice(usize),
+    ClearNotices,
+    StopExport,
+}
+
+/// What a panel works with: the state to read, pictures, and a tray for its wishes.
+pub struct Desk<'a> {
+    pub state: &'a State,
+    pub media: &'a mut Media,
+    pub out: &'a mut Vec<Action>,
+}
+
+impl Desk<'_> {
+    pub fn push(&mut self, action: Action) {
+        self.out.push(action);
+    }
+
+    pub fn run(&mut self, command: Command) {
+        self.push(Action::Run(command));
+    }
+
+    pub fn edit(&mut self, what: impl Into<String>, change: impl FnOnce(&mut Recipe) + 'static) {
+        self.push(Action::Edit { what: what.into(), change: Box::new(change) });
+    }
+
+    pub fn look(&mut self, change: impl FnOnce(&mut Look) + 'static) {
+        self.push(Action::Look(Box::new(change)));
+    }
+}

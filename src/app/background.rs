@@ -1,0 +1,393 @@
+//! Everything slow that the window needs, on threads of its own: decoding, thumbnails, searching folders, dialogs, saving
+//! and exporting. Answers come back as [`News`], drained once per frame; nothing here waits for the window.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use egui::ColorImage;
+use image::RgbImage;
+use image::imageops::FilterType;
+
+use super::export::{self, ExportJob};
+use super::session::{self, Session};
+use crate::photo::{Failure, Photo, find_photos, thumbnail};
+use crate::{Error, Recipe, Result};
+
+/// Longer side of a thumbnail, in pixels.
+pub const THUMBNAIL_PX: u32 = 160;
+/// Longer side of the version shown when a large photo is zoomed out; sampling the large one there would flicker.
+const OVERVIEW_PX: u32 = 1600;
+/// Threads that make thumbnails.
+const THUMBNAIL_THREADS: usize = 2;
+
+/// What found photos are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    Photos,
+    References,
+}
+
+/// A question to the inspector in a dialog of the desktop.
+#[derive(Clone, Debug)]
+pub enum Question {
+    Files(Purpose),
+    Folder(Purpose),
+    OpenRecipe,
+    /// The text of the recipe to save.
+    SaveRecipe(String),
+    /// Where to export.
+    ExportFolder,
+}
+
+/// A decoded photo, ready for the graphics device.
+#[derive(Clone)]
+pub struct Decoded {
+    pub pixels: Arc<RgbImage>,
+    /// At most as large as a texture may be.
+    pub large: Arc<ColorImage>,
+    /// For zooming out; `None` where `large` is small enough.
+    pub overview: Option<Arc<ColorImage>>,
+}
+
+/// An answer.
+pub enum News {
+    Thumbnail {
+        path: PathBuf,
+        image: Result<ColorImage>,
+    },
+    Photo {
+        path: PathBuf,
+        decoded: Result<Decoded>,
+    },
+    Found {
+        purpose: Purpose,
+        photos: Vec<PathBuf>,
+        failures: Vec<Failure>,
+    },
+    Samples(Result<super::samples::Samples>),
+    RecipeOpened {
+        path: PathBuf,
+        recipe: Result<Box<Recipe>>,
+    },
+    RecipeSaved(Result<PathBuf>),
+    ExportFolder(PathBuf),
+    ExportProgressed {
+        done: usize,
+        total: usize,
+    },
+    ExportFinished(Result<export::Exported>),
+    SessionSaved(Result<()>),
+    /// A dialog could not be opened.
+    DialogFailed(String),
+}
+
+#[derive(Default)]
+struct Wanted {
+    thumbnails: VecDeque<PathBuf>,
+    /// Photos to decode, the most wanted first.
+    photos: VecDeque<PathBuf>,
+    stopping: bool,
+}
+
+struct Shared {
+    wanted: Mutex<Wanted>,
+    bell: Condvar,
+    news: Sender<News>,
+    wake: Box<dyn Fn() + Send + Sync>,
+    largest_side: u32,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Wanted> {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, news: News) {
+        // The window is gone when nobody listens any more; then there is nobody to tell either.
+        if self.news.send(news).is_ok() {
+            (self.wake)();
+        }
+    }
+}
+
+/// The threads. Dropping it lets them end after what they have in hand.
+pub struct Background {
+    shared: Arc<Shared>,
+    news: Receiver<News>,
+    export_stop: Arc<AtomicBool>,
+}
+
+impl Background {
+    /// `wake` is called after each answer; `largest_side` is the largest texture side.
+    pub fn start(largest_side: u32, wake: impl Fn() + Send + Sync + 'static) -> Self {
+        let (sender, news) = unbounded();
+        let shared = Arc::new(Shared {
+            wanted: Mutex::default(),
+            bell: Condvar::new(),
+            news: sender,
+            wake: Box::new(wake),
+            largest_side: largest_side.max(256),
+        });
+        let background = Self { shared, news, export_stop: Arc::default() };
+        for n in 0..THUMBNAIL_THREADS {
+            background.spawn(&format!("hairline-thumbnails-{n}"), make_thumbnails);
+        }
+        background.spawn("hairline-photo", decode_photos);
+        background
+    }
+
+    /// Answers since the last call.
+    pub fn drain(&self) -> Vec<News> {
+        self.news.try_iter().collect()
+    }
+
+    /// The thumbnails that are visible and missing, replacing what was wanted before: scrolled past is forgotten.
+    pub fn want_thumbnails(&self, paths: Vec<PathBuf>) {
+        let mut wanted = self.shared.lock();
+        if wanted.thumbnails != paths {
+            wanted.thumbnails = paths.into();
+            drop(wanted);
+            self.shared.bell.notify_all();
+        }
+    }
+
+    /// The photos to decode, the most wanted first, replacing what was wanted before.
+    pub fn want_photos(&self, paths: Vec<PathBuf>) {
+        let mut wanted = self.shared.lock();
+        if wanted.photos != paths {
+            wanted.photos = paths.into();
+            drop(wanted);
+            self.shared.bell.notify_all();
+        }
+    }
+
+    /// Looks for photos in files and folders, at any depth.
+    pub fn find(&self, purpose: Purpose, paths: Vec<PathBuf>) {
+        self.spawn("hairline-find", move |shared| {
+            let (photos, failures) = find_photos(&paths, true);
+            shared.tell(News::Found { purpose, photos, failures });
+        });
+    }
+
+    /// Unpacks the bundled samples.
+    pub fn open_samples(&self) {
+        self.spawn("hairline-samples", |shared| shared.tell(News::Samples(super::samples::unpack())));
+    }
+
+    /// Opens a dialog of the desktop and acts on the answer.
+    pub fn ask(&self, question: Question) {
+        self.spawn("hairline-dialog", move |shared| {
+            let answer = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| answer(question)));
+            match answer {
+                Ok(Some(news)) => shared.tell(news),
+                Ok(None) => {}
+                Err(_) => shared.tell(News::DialogFailed(
+                    "The desktop's file dialog does not work here. Drop files on the window, or name them on the command line."
+                        .to_owned(),
+                )),
+            }
+        });
+    }
+
+    /// Reads a recipe file.
+    pub fn open_recipe(&self, path: PathBuf) {
+        self.spawn("hairline-recipe", move |shared| shared.tell(opened_recipe(path)));
+    }
+
+    /// Writes the session.
+    pub fn save_session(&self, path: PathBuf, session: Session) {
+        self.spawn("hairline-session", move |shared| {
+            shared.tell(News::SessionSaved(session::save(&path, &session)));
+        });
+    }
+
+    /// Starts an export.
+    pub fn export(&self, job: ExportJob) {
+        self.export_stop.store(false, Ordering::Relaxed);
+        let stop = self.export_stop.clone();
+        self.spawn("hairline-export", move |shared| {
+            let outcome = export::run(&job, &stop, |done, total| shared.tell(News::ExportProgressed { done, total }));
+            shared.tell(News::ExportFinished(outcome));
+        });
+    }
+
+    /// Stops the export after the photo in hand.
+    pub fn stop_export(&self) {
+        self.export_stop.store(true, Ordering::Relaxed);
+    }
+
+    fn spawn(&self, name: &str, body: impl FnOnce(&Shared) + Send + 'static) {
+        let shared = self.shared.clone();
+        let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(move || body(&shared));
+        if let Err(error) = spawned {
+            self.shared
+                .tell(News::DialogFailed(format!("The system refused a thread ({error}). Close other programs.")));
+        }
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.stop_export();
+        self.shared.lock().stopping = true;
+        self.shared.bell.notify_all();
+    }
+}
+
+fn next(shared: &Shared, pick: impl Fn(&mut Wanted) -> Option<PathBuf>) -> Option<PathBuf> {
+    let mut wanted = shared.lock();
+    loop {
+        if wanted.stopping {
+            return None;
+        }
+        if let Some(path) = pick(&mut wanted) {
+            return Some(path);
+        }
+        wanted = shared.bell.wait(wanted).unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+fn make_thumbnails(shared: &Shared) {
+    while let Some(path) = next(shared, |wanted| wanted.thumbnails.pop_front()) {
+        let image = guarded(&path, || Photo::open(&path).map(|photo| colour_image(&thumbnail(&photo, THUMBNAIL_PX))));
+        shared.tell(News::Thumbnail { path, image });
+    }
+}
+
+fn decode_photos(shared: &Shared) {
+    while let Some(path) = next(shared, |wanted| wanted.photos.pop_front()) {
+        let decoded = guarded(&path, || Photo::open(&path).map(|photo| prepare(photo.pixels, shared.largest_side)));
+        shared.tell(News::Photo { path, decoded });
+    }
+}
+
+/// A decoder that panics on a strange file must not take the thread with it.
+fn guarded<T>(path: &Path, body: impl FnOnce() -> Result<T>) -> Result<T> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).unwrap_or_else(|_| {
+        Err(Error::input("The photo's decoder gave up on it. Export it again in another format.").at(path))
+    })
+}
+
+/// Sizes for the graphics device.
+pub fn prepare(pixels: RgbImage, largest_side: u32) -> Decoded {
+    let scaled = |side: u32| {
+        let (width, height) = pixels.dimensions();
+        let scale = f64::from(side) / f64::from(width.max(height));
+        let to = |length: u32| ((f64::from(length) * scale).round() as u32).max(1);
+        image::imageops::resize(&pixels, to(width), to(height), FilterType::Triangle)
+    };
+    let longest = pixels.width().max(pixels.height());
+    let large = if longest > largest_side { colour_image(&scaled(largest_side)) } else { colour_image(&pixels) };
+    let overview = (longest > OVERVIEW_PX).then(|| Arc::new(colour_image(&scaled(OVERVIEW_PX.min(largest_side)))));
+    Decoded { large: Arc::new(large), overview, pixels: Arc::new(pixels) }
+}
+
+/// Pixels as egui wants them.
+pub fn colour_image(image: &RgbImage) -> ColorImage {
+    ColorImage::from_rgb([image.width() as usize, image.height() as usize], image.as_raw())
+}
+
+fn answer(question: Question) -> Option<News> {
+    let photos = || rfd::FileDialog::new().add_filter("Photos", &crate::photo::EXTENSIONS);
+    let found = |purpose, paths: Vec<PathBuf>| {
+        let (photos, failures) = find_photos(&paths, true);
+        News::Found { purpose, photos, failures }
+    };
+    match question {
+        Question::Files(purpose) => {
+            let title = match purpose {
+                Purpose::Photos => "Open photos",
+                Purpose::References => "Add reference photos of normal parts",
+            };
+            photos().set_title(title).pick_files().map(|paths| found(purpose, paths))
+        }
+        Question::Folder(purpose) => {
+            let title = match purpose {
+                Purpose::Photos => "Open a folder of photos",
+                Purpose::References => "Add a folder of normal parts",
+            };
+            rfd::FileDialog::new().set_title(title).pick_folder().map(|path| found(purpose, vec![path]))
+        }
+        Question::OpenRecipe => {
+            let dialog = rfd::FileDialog::new().set_title("Open a recipe").add_filter("Recipe", &["ron"]);
+            dialog.pick_file().map(opened_recipe)
+        }
+        Question::SaveRecipe(text) => {
+            let dialog = rfd::FileDialog::new().set_title("Save the recipe").add_filter("Recipe", &["ron"]);
+            let path = dialog.set_file_name("recipe.ron").save_file()?;
+            let written = crate::report::write_file(&path, |out| out.write_all(text.as_bytes()));
+            Some(News::RecipeSaved(written))
+        }
+        Question::ExportFolder => {
+            rfd::FileDialog::new().set_title("Export into folder").pick_folder().map(News::ExportFolder)
+        }
+    }
+}
+
+fn opened_recipe(path: PathBuf) -> News {
+    let recipe = Recipe::open(&path).map(Box::new);
+    News::RecipeOpened { path, recipe }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    fn wait(background: &Background, wanted: usize) -> Vec<News> {
+        let start = Instant::now();
+        let mut news = Vec::new();
+        while news.len() < wanted && start.elapsed() < Duration::from_secs(20) {
+            news.extend(background.drain());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        news
+    }
+
+    #[test]
+    fn large_photos_fit_the_graphics_device() {
+        let decoded = prepare(RgbImage::new(3000, 1000), 2048);
+        assert_eq!(decoded.large.size, [2048, 683]);
+        assert_eq!(decoded.overview.map(|image| image.size), Some([1600, 533]));
+        assert_eq!(decoded.pixels.dimensions(), (3000, 1000));
+        let small = prepare(RgbImage::new(7, 5), 2048);
+        assert_eq!(small.large.size, [7, 5]);
+        assert!(small.overview.is_none());
+    }
+
+    #[test]
+    fn a_bad_file_is_news_and_the_next_one_is_decoded() {
+        let dir = tempfile::tempdir().unwrap();
+        let (bad, good) = (dir.path().join("bad.png"), dir.path().join("good.png"));
+        std::fs::write(&bad, b"text").unwrap();
+        RgbImage::from_pixel(40, 20, image::Rgb([9, 8, 7])).save(&good).unwrap();
+        let background = Background::start(2048, || {});
+        background.want_photos(vec![bad.clone(), good.clone()]);
+        background.want_thumbnails(vec![good.clone()]);
+        let news = wait(&background, 3);
+        assert_eq!(news.len(), 3);
+        assert!(news.iter().any(|n| matches!(n, News::Photo { path, decoded: Err(_) } if *path == bad)));
+        assert!(
+            news.iter()
+                .any(|n| matches!(n, News::Photo { path, decoded: Ok(d) } if *path == good && d.pixels.width() == 40))
+        );
+        assert!(news.iter().any(|n| matches!(n, News::Thumbnail { path, image: Ok(_) } if *path == good)));
+    }
+
+    #[test]
+    fn folders_are_searched_off_the_window() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("deep")).unwrap();
+        RgbImage::new(2, 2).save(dir.path().join("deep").join("a.png")).unwrap();
+        let background = Background::start(2048, || {});
+        background.find(Purpose::References, vec![dir.path().to_owned(), dir.path().join("nowhere")]);
+        let news = wait(&background, 1);
+        let [News::Found { purpose: Purpose::References, photos, failures }] = &news[..] else { panic!("no answer") };
+        assert_eq!((photos.len(), failures.len()), (1, 1));
+    }
+}

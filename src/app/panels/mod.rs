@@ -1,0 +1,18 @@
+//! The parts of the window. Each reads the state and pushes wishes; none changes anything itself.
+
+pub mod canvas;
+pub mod decision_sections;
+pub mod film_strip;
+pub mod findings_tab;
+pub mod grid;
+pub mod histogram;
+pub mod inspector;
+pub mod legend;
+pub mod prompt_section;
+pub mod references_section;
+pub mod sheets;
+pub mod status_bar;
+pub mod toasts;
+pub mod top_bar;
+pub mod welcome;
+pub mod why;

@@ -1,0 +1,131 @@
+//! Words for good and bad parts, editable with live effect: only the text tower runs again.
+
+use egui::{TextEdit, Ui, vec2};
+use egui_material_icons::icons::{ICON_ADD, ICON_CLOSE};
+
+use super::decision_sections::titled;
+use crate::Recipe;
+use crate::app::action::Desk;
+use crate::app::theme::{self, palette};
+use crate::app::widgets::icon_button;
+use crate::recipe::Prompts;
+
+/// Which list of phrases.
+#[derive(Clone, Copy)]
+struct List {
+    name: &'static str,
+    one: &'static str,
+    tooltip: &'static str,
+    of: fn(&mut Prompts) -> &mut Vec<String>,
+    read: fn(&Prompts) -> &Vec<String>,
+}
+
+const LISTS: [List; 2] = [
+    List {
+        name: "Normal",
+        one: "Normal phrase",
+        tooltip: "How a good part is described. Places closer to these phrases than to the anomalous ones score lower. `{}` is the object.",
+        of: |prompts| &mut prompts.normal,
+        read: |prompts| &prompts.normal,
+    },
+    List {
+        name: "Anomalous",
+        one: "Anomalous phrase",
+        tooltip: "How a bad part is described. Places closer to these phrases than to the normal ones score higher. `{}` is the object.",
+        of: |prompts| &mut prompts.anomalous,
+        read: |prompts| &prompts.anomalous,
+    },
+];
+
+/// Shows object and phrases.
+pub fn show(ui: &mut Ui, desk: &mut Desk<'_>) {
+    let recipe = &desk.state.recipe;
+    let count = recipe.prompts.normal.len() + recipe.prompts.anomalous.len();
+    let summary = format!("{} · {count} phrases", recipe.object);
+    titled(ui, desk, "Words", &summary, |ui, desk| {
+        object(ui, desk);
+        for list in LISTS {
+            phrases(ui, desk, list);
+        }
+        templates(ui, desk);
+    });
+}
+
+fn object(ui: &mut Ui, desk: &mut Desk<'_>) {
+    let colours = palette(ui);
+    let mut object = desk.state.recipe.object.clone();
+    ui.horizontal(|ui| {
+        let tooltip =
+            "What is being looked at, e.g. metal ring. It replaces {} in every phrase, so it moves all text scores.";
+        let label = ui.label(egui::RichText::new("Object").color(colours.ink_soft)).on_hover_text(tooltip);
+        let field = TextEdit::singleline(&mut object).hint_text("part").margin(vec2(6.0, 4.0));
+        let response = ui.add(field.desired_width(f32::INFINITY)).on_hover_text(tooltip).labelled_by(label.id);
+        if response.changed() {
+            desk.edit("Object", move |recipe| recipe.object = object);
+        }
+    });
+}
+
+fn phrases(ui: &mut Ui, desk: &mut Desk<'_>, list: List) {
+    let colours = palette(ui);
+    ui.add_space(theme::GRID);
+    ui.horizontal(|ui| {
+        ui.label(theme::small(list.name).color(colours.ink_soft)).on_hover_text(list.tooltip);
+        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            let name = format!("Add {}", list.one.to_lowercase());
+            if icon_button(ui, ICON_ADD, &name, &format!("{name}. Type it; the overlay follows.")).clicked() {
+                let of = list.of;
+                desk.edit(list.one, move |recipe| of(&mut recipe.prompts).push("{}".to_owned()));
+            }
+        });
+    });
+    let phrases = (list.read)(&desk.state.recipe.prompts).clone();
+    let only = phrases.len() == 1;
+    ui.spacing_mut().item_spacing.y = 2.0;
+    for (index, phrase) in phrases.into_iter().enumerate() {
+        phrase_row(ui, desk, list, index, phrase, only);
+    }
+}
+
+fn phrase_row(ui: &mut Ui, desk: &mut Desk<'_>, list: List, index: usize, mut phrase: String, only: bool) {
+    let of = list.of;
+    let name = format!("{} {}", list.one, index + 1);
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 0.0;
+        let width = ui.available_width() - 30.0;
+        let field = TextEdit::singleline(&mut phrase).hint_text("a phrase, {} is the object").margin(vec2(6.0, 4.0));
+        let response = ui.add(field.desired_width(width).id_salt((list.one, index)));
+        if response.accessible_name(&name).on_hover_text(list.tooltip).changed() {
+            desk.edit(&name, move |recipe: &mut Recipe| {
+                if let Some(kept) = of(&mut recipe.prompts).get_mut(index) {
+                    *kept = phrase;
+                }
+            });
+        }
+        let remove = ui
+            .add_enabled_ui(!only, |ui| icon_button(ui, ICON_CLOSE, &format!("Remove {name}"), "Remove this phrase."));
+        if remove.inner.on_disabled_hover_text("At least one phrase is needed.").clicked() {
+            desk.edit(format!("Remove {name}"), move |recipe| {
+                let phrases = of(&mut recipe.prompts);
+                if index < phrases.len() {
+                    phrases.remove(index);
+                }
+            });
+        }
+    });
+}
+
+fn templates(ui: &mut Ui, desk: &mut Desk<'_>) {
+    let colours = palette(ui);
+    ui.add_space(theme::GRID);
+    let tooltip =
+        "Sentences around each phrase, one a line; {} is the phrase. The ensemble of all is steadier than one.";
+    ui.label(theme::small("Templates").color(colours.ink_soft)).on_hover_text(tooltip);
+    let mut text = desk.state.recipe.prompts.templates.join("\n");
+    let field = TextEdit::multiline(&mut text).desired_rows(2).desired_width(f32::INFINITY).margin(vec2(6.0, 4.0));
+    if ui.add(field).accessible_name("Templates").on_hover_text(tooltip).changed() {
+        desk.edit("Templates", move |recipe| {
+            recipe.prompts.templates = text.lines().map(str::to_owned).collect();
+        });
+    }
+}

@@ -1,0 +1,133 @@
+//! The bar at the top: menus made from the command list, the way to every command, model and device, export.
+
+use egui::{Align, Button, Layout, RichText, Sense, Ui, vec2};
+use egui_material_icons::icons::{ICON_IOS_SHARE, ICON_MEMORY, ICON_SEARCH};
+
+use crate::app::action::Desk;
+use crate::app::command::{COMMANDS, Command, Menu};
+use crate::app::theme::{self, palette};
+use crate::app::widgets::primary_button;
+
+/// Shows the bar.
+pub fn show(ui: &mut Ui, desk: &mut Desk<'_>) {
+    let colours = palette(ui);
+    ui.horizontal_centered(|ui| {
+        ui.spacing_mut().item_spacing.x = 2.0;
+        mark(ui);
+        ui.add_space(theme::GRID);
+        ui.label(theme::strong("Hairline"));
+        ui.add_space(theme::GAP);
+        for menu in Menu::ALL {
+            let button = Button::new(RichText::new(menu.label()).color(colours.ink_soft)).frame_when_inactive(false);
+            egui::containers::menu::MenuButton::from_button(button).ui(ui, |ui| menu_items(ui, desk, menu));
+        }
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            ui.spacing_mut().item_spacing.x = theme::GAP;
+            let info = Command::ExportAll.info();
+            let inspected = desk.state.photos.counts();
+            let ready = inspected.ok + inspected.ng + inspected.uncertain > 0;
+            let tooltip = format!("{} {}", info.help, shortcut(ui, Command::ExportAll));
+            let export = ui.add_enabled_ui(ready, |ui| primary_button(ui, Some(ICON_IOS_SHARE), "Export", &tooltip));
+            if export.inner.on_disabled_hover_text("Nothing is inspected yet.").clicked() {
+                desk.run(Command::ExportAll);
+            }
+            palette_button(ui, desk);
+            model_chip(ui, desk);
+        });
+    });
+}
+
+/// The program's mark: a fine crack through a square.
+fn mark(ui: &mut Ui) {
+    let colours = palette(ui);
+    let (rect, _) = ui.allocate_exact_size(vec2(20.0, 20.0), Sense::hover());
+    let painter = ui.painter();
+    painter.rect_filled(rect, 5, colours.accent);
+    let at = |x: f32, y: f32| rect.min + vec2(x, y) * (20.0 / 24.0);
+    let crack = vec![at(15.0, 2.0), at(11.5, 8.5), at(14.0, 11.5), at(9.5, 16.0), at(10.5, 22.0)];
+    painter.line(crack, (1.7, colours.on_accent));
+}
+
+fn shortcut(ui: &Ui, command: Command) -> String {
+    command.info().shortcut.map_or_else(String::new, |shortcut| format!("({})", ui.ctx().format_shortcut(&shortcut)))
+}
+
+fn menu_items(ui: &mut Ui, desk: &mut Desk<'_>, menu: Menu) {
+    ui.set_min_width(250.0);
+    for info in COMMANDS.iter().filter(|info| info.menu == menu) {
+        let mut button = Button::new(label_in_menu(desk, info.command, info.label));
+        if let Some(shortcut) = &info.shortcut {
+            button = button.shortcut_text(ui.ctx().format_shortcut(shortcut));
+        }
+        let enabled = desk.state.allows(info.command);
+        if ui.add_enabled(enabled, button).on_hover_text(info.help).accessible_name(info.label).clicked() {
+            desk.run(info.command);
+            ui.close();
+        }
+        let group_ends = matches!(
+            info.command,
+            Command::OpenSamples
+                | Command::AddReferenceFolder
+                | Command::SaveRecipe
+                | Command::ExportAll
+                | Command::CopyReport
+                | Command::LastPhoto
+                | Command::Undecide
+                | Command::ZoomOut
+                | Command::ToggleGrid
+                | Command::ToggleHistogram
+        );
+        if group_ends {
+            ui.separator();
+        }
+    }
+}
+
+/// Undo and redo say what; switches show whether they are on.
+fn label_in_menu(desk: &Desk<'_>, command: Command, label: &str) -> String {
+    let history = &desk.state.history;
+    let named = match command {
+        Command::Undo => history.undo_name(),
+        Command::Redo => history.redo_name(),
+        _ => None,
+    };
+    match (named, desk.state.switch(command)) {
+        (Some(what), _) => format!("{label} “{what}”"),
+        (None, Some(true)) => format!("✓ {label}"),
+        (None, _) => label.to_owned(),
+    }
+}
+
+fn palette_button(ui: &mut Ui, desk: &mut Desk<'_>) {
+    let colours = palette(ui);
+    let info = Command::Palette.info();
+    let keys = info.shortcut.map_or_else(String::new, |shortcut| ui.ctx().format_shortcut(&shortcut));
+    let button = Button::new((
+        ICON_SEARCH.rich_text().size(15.0).color(colours.ink_faint),
+        RichText::new("Find a command").color(colours.ink_faint),
+    ))
+    .shortcut_text(theme::small(keys).color(colours.ink_faint))
+    .min_size(vec2(240.0, 7.0 * theme::GRID));
+    if ui.add(button).on_hover_text(info.help).accessible_name("Find a command").clicked() {
+        desk.run(Command::Palette);
+    }
+}
+
+fn model_chip(ui: &mut Ui, desk: &Desk<'_>) {
+    let colours = palette(ui);
+    let engine = &desk.state.engine;
+    let Some(model) = &engine.model else { return };
+    let text = format!("{} · {}", model.id, engine.device.split(" (").next().unwrap_or(&engine.device));
+    let details = format!(
+        "Model {}: {} blocks, width {}, patches of {} px, input {} px.\nDevice: {}.\nSHA-256 {}…",
+        model.id,
+        model.layers,
+        model.width,
+        model.patch_size,
+        model.image_size,
+        engine.device,
+        model.sha256.get(..16).unwrap_or(&model.sha256)
+    );
+    ui.label(theme::small(text).color(colours.ink_faint)).on_hover_text(&details);
+    ui.label(ICON_MEMORY.rich_text().size(15.0).color(colours.ink_faint)).on_hover_text(details);
+}

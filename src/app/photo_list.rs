@@ -1,0 +1,402 @@
+//! The photos on the bench: what is known of each, and the order in which the film strip shows them. Pixels and
+//! textures live elsewhere, so that ten thousand entries stay small.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::anomaly::{Inspection, Verdict};
+use crate::engine::PhotoId;
+
+/// The inspector's own word on a photo; it never changes the engine's verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decision {
+    Accepted,
+    Rejected,
+}
+
+/// What the engine found.
+#[derive(Clone, Debug, Default)]
+pub enum Outcome {
+    /// Not yet looked at.
+    #[default]
+    Waiting,
+    Inspected(Arc<Inspection>),
+    Failed(Error),
+}
+
+/// One photo.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub id: PhotoId,
+    pub path: PathBuf,
+    /// File name for display.
+    pub name: String,
+    pub outcome: Outcome,
+    pub decision: Option<Decision>,
+}
+
+impl Entry {
+    /// The inspection, if there is one.
+    pub fn inspection(&self) -> Option<&Arc<Inspection>> {
+        match &self.outcome {
+            Outcome::Inspected(inspection) => Some(inspection),
+            Outcome::Waiting | Outcome::Failed(_) => None,
+        }
+    }
+
+    /// The verdict, if there is one.
+    pub fn verdict(&self) -> Option<Verdict> {
+        self.inspection().map(|inspection| inspection.verdict)
+    }
+}
+
+/// Order of the film strip.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sort {
+    /// By file name, numbers by value.
+    #[default]
+    Name,
+    /// Worst first.
+    Score,
+    /// NG, uncertain, OK; worst first within each.
+    Verdict,
+}
+
+impl Sort {
+    pub const ALL: [Self; 3] = [Self::Name, Self::Score, Self::Verdict];
+
+    /// As the menu names it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Name => "By name",
+            Self::Score => "Worst first",
+            Self::Verdict => "By verdict",
+        }
+    }
+}
+
+/// Which photos the film strip shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Filter {
+    #[default]
+    All,
+    Ng,
+    Uncertain,
+    Ok,
+    /// Photos that could not be read.
+    Failed,
+}
+
+impl Filter {
+    fn admits(self, entry: &Entry) -> bool {
+        match self {
+            Self::All => true,
+            Self::Ng => entry.verdict() == Some(Verdict::Ng),
+            Self::Uncertain => entry.verdict() == Some(Verdict::Uncertain),
+            Self::Ok => entry.verdict() == Some(Verdict::Ok),
+            Self::Failed => matches!(entry.outcome, Outcome::Failed(_)),
+        }
+    }
+}
+
+/// How many photos stand where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub total: usize,
+    pub ok: usize,
+    pub uncertain: usize,
+    pub ng: usize,
+    pub failed: usize,
+    pub waiting: usize,
+}
+
+/// The photos and the order in which they are shown.
+#[derive(Clone, Debug, Default)]
+pub struct PhotoList {
+    entries: Vec<Entry>,
+    index: HashMap<PhotoId, usize>,
+    paths: HashMap<PathBuf, PhotoId>,
+    /// Indices into `entries`, filtered and sorted.
+    shown: Vec<usize>,
+    counts: Counts,
+    sort: Sort,
+    filter: Filter,
+    search: String,
+    next: PhotoId,
+    stale: bool,
+}
+
+impl PhotoList {
+    /// Adds the photos that are not on the bench yet; returns the new ones' names.
+    pub fn add(&mut self, paths: impl IntoIterator<Item = PathBuf>) -> Vec<PhotoId> {
+        let mut added = Vec::new();
+        for path in paths {
+            if self.paths.contains_key(&path) {
+                continue;
+            }
+            let id = self.next;
+            self.next += 1;
+            let name = file_name(&path);
+            self.paths.insert(path.clone(), id);
+            self.index.insert(id, self.entries.len());
+            self.entries.push(Entry { id, path, name, outcome: Outcome::Waiting, decision: None });
+            added.push(id);
+        }
+        self.stale = true;
+        added
+    }
+
+    /// Takes a photo off the bench. The file stays.
+    pub fn remove(&mut self, id: PhotoId) -> Option<Entry> {
+        let at = self.index.remove(&id)?;
+        let entry = self.entries.remove(at);
+        self.paths.remove(&entry.path);
+        for later in &self.entries[at..] {
+            if let Some(index) = self.index.get_mut(&later.id) {
+                *index -= 1;
+            }
+        }
+        self.stale = true;
+        Some(entry)
+    }
+
+    /// Takes all photos off the bench. Names are not used again, so late events about the old ones find nothing.
+    pub fn clear(&mut self) -> Vec<PhotoId> {
+        let ids = self.entries.iter().map(|entry| entry.id).collect();
+        *self = Self {
+            next: self.next,
+            sort: self.sort,
+            filter: self.filter,
+            search: std::mem::take(&mut self.search),
+            ..Self::default()
+        };
+        ids
+    }
+
+    pub fn set_outcome(&mut self, id: PhotoId, outcome: Outcome) {
+        if let Some(&at) = self.index.get(&id) {
+            self.entries[at].outcome = outcome;
+            self.stale = true;
+        }
+    }
+
+    pub fn set_decision(&mut self, id: PhotoId, decision: Option<Decision>) {
+        if let Some(&at) = self.index.get(&id) {
+            self.entries[at].decision = decision;
+        }
+    }
+
+    pub fn get(&self, id: PhotoId) -> Option<&Entry> {
+        self.index.get(&id).map(|&at| &self.entries[at])
+    }
+
+    pub fn by_path(&self, path: &Path) -> Option<PhotoId> {
+        self.paths.get(path).copied()
+    }
+
+    /// Every photo, in the order they came.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Entry> {
+        self.entries.iter()
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    pub fn sort(&self) -> Sort {
+        self.sort
+    }
+
+    pub fn filter(&self) -> Filter {
+        self.filter
+    }
+
+    pub fn search(&self) -> &str {
+        &self.search
+    }
+
+    pub fn set_sort(&mut self, sort: Sort) {
+        self.stale |= self.sort != sort;
+        self.sort = sort;
+    }
+
+    pub fn set_filter(&mut self, filter: Filter) {
+        self.stale |= self.filter != filter;
+        self.filter = filter;
+    }
+
+    pub fn set_search(&mut self, search: String) {
+        self.stale |= self.search != search;
+        self.search = search;
+    }
+
+    /// Sorts and filters again if anything changed; once per frame.
+    pub fn refresh(&mut self) {
+        if !std::mem::take(&mut self.stale) {
+            return;
+        }
+        self.counts = Counts { total: self.entries.len(), ..Counts::default() };
+        for entry in &self.entries {
+            match &entry.outcome {
+                Outcome::Waiting => self.counts.waiting += 1,
+                Outcome::Failed(_) => self.counts.failed += 1,
+                Outcome::Inspected(inspection) => match inspection.verdict {
+                    Verdict::Ok => self.counts.ok += 1,
+                    Verdict::Uncertain => self.counts.uncertain += 1,
+                    Verdict::Ng => self.counts.ng += 1,
+                },
+            }
+        }
+        let needle = self.search.to_lowercase();
+        let entries = &self.entries;
+        self.shown.clear();
+        self.shown.extend(
+            (0..entries.len())
+                .filter(|&at| self.filter.admits(&entries[at]))
+                .filter(|&at| needle.is_empty() || entries[at].name.to_lowercase().contains(&needle)),
+        );
+        let score = |entry: &Entry| entry.inspection().map_or(f32::NEG_INFINITY, |i| i.image_score);
+        match self.sort {
+            Sort::Name => self.shown.sort_by_cached_key(|&at| natural_key(&entries[at].path)),
+            Sort::Score => self.shown.sort_by(|&a, &b| score(&entries[b]).total_cmp(&score(&entries[a]))),
+            Sort::Verdict => self.shown.sort_by(|&a, &b| {
+                let (a, b) = (&entries[a], &entries[b]);
+                b.verdict().cmp(&a.verdict()).then(score(b).total_cmp(&score(a)))
+            }),
+        }
+    }
+
+    /// How many photos the film strip shows.
+    pub fn shown_len(&self) -> usize {
+        self.shown.len()
+    }
+
+    /// The photo in row `row` of the film strip.
+    pub fn shown(&self, row: usize) -> Option<&Entry> {
+        self.shown.get(row).map(|&at| &self.entries[at])
+    }
+
+    /// The row in which a photo is shown.
+    pub fn row_of(&self, id: PhotoId) -> Option<usize> {
+        let at = *self.index.get(&id)?;
+        self.shown.iter().position(|&shown| shown == at)
+    }
+
+    /// The photo `step` rows further, stopping at the ends; the first one if `from` is not shown.
+    pub fn neighbour(&self, from: Option<PhotoId>, step: isize) -> Option<PhotoId> {
+        let last = self.shown.len().checked_sub(1)?;
+        let row = match from.and_then(|id| self.row_of(id)) {
+            Some(row) => row.saturating_add_signed(step).min(last),
+            None => 0,
+        };
+        self.shown(row).map(|entry| entry.id)
+    }
+}
+
+/// File name for display.
+pub fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
+}
+
+/// Key that sorts `part-9` before `part-10`: digits are padded to twelve places.
+fn natural_key(path: &Path) -> String {
+    let text = path.to_string_lossy().to_lowercase();
+    let mut key = String::with_capacity(text.len() + 24);
+    let mut digits = String::new();
+    for c in text.chars().chain(std::iter::once('\0')) {
+        if c.is_ascii_digit() {
+            digits.push(c);
+            continue;
+        }
+        if !digits.is_empty() {
+            let number = digits.trim_start_matches('0');
+            key.extend(std::iter::repeat_n('0', 12_usize.saturating_sub(number.len())));
+            key.push_str(number);
+            digits.clear();
+        }
+        if c != '\0' {
+            key.push(c);
+        }
+    }
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::testing::inspection;
+
+    fn list(names: &[(&str, Option<(f32, Verdict)>)]) -> PhotoList {
+        let mut list = PhotoList::default();
+        for (name, outcome) in names {
+            let id = list.add([PathBuf::from(name)])[0];
+            if let Some((score, verdict)) = outcome {
+                list.set_outcome(id, Outcome::Inspected(Arc::new(inspection(name, *score, *verdict))));
+            }
+        }
+        list.refresh();
+        list
+    }
+
+    fn names(list: &PhotoList) -> Vec<&str> {
+        (0..list.shown_len()).filter_map(|row| list.shown(row)).map(|entry| entry.name.as_str()).collect()
+    }
+
+    #[test]
+    fn numbers_in_names_sort_by_value() {
+        assert_eq!(
+            names(&list(&[("p10.png", None), ("p9.png", None), ("p009b.png", None)])),
+            ["p9.png", "p009b.png", "p10.png"]
+        );
+    }
+
+    #[test]
+    fn sorting_and_filtering_follow_the_verdicts() {
+        let mut list = list(&[
+            ("a", Some((1.0, Verdict::Ok))),
+            ("b", Some((9.0, Verdict::Ng))),
+            ("c", None),
+            ("d", Some((5.0, Verdict::Uncertain))),
+        ]);
+        list.set_sort(Sort::Score);
+        list.refresh();
+        assert_eq!(names(&list), ["b", "d", "a", "c"]);
+        list.set_filter(Filter::Ng);
+        list.refresh();
+        assert_eq!(names(&list), ["b"]);
+        let counts = list.counts();
+        assert_eq!((counts.total, counts.ok, counts.uncertain, counts.ng, counts.waiting), (4, 1, 1, 1, 1));
+        list.set_filter(Filter::All);
+        list.set_search("D".into());
+        list.refresh();
+        assert_eq!(names(&list), ["d"]);
+    }
+
+    #[test]
+    fn a_path_is_on_the_bench_once_and_removal_keeps_the_rest_reachable() {
+        let mut list = list(&[("a", None), ("b", None), ("c", None)]);
+        assert!(list.add([PathBuf::from("b")]).is_empty());
+        list.remove(0);
+        list.refresh();
+        assert_eq!(list.get(2).map(|entry| entry.name.as_str()), Some("c"));
+        assert_eq!(list.neighbour(Some(1), 1), Some(2));
+        assert_eq!(list.neighbour(Some(2), 1), Some(2), "stops at the end");
+        list.clear();
+        assert_eq!(list.add([PathBuf::from("a")]), [3], "names are not used again");
+    }
+}

@@ -1,0 +1,636 @@
+//! The window itself: drains what engine and background have to say, lays out the panels, carries out their wishes. The
+//! only place that changes the state, and it never waits for anything.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crossbeam_channel::Receiver;
+use eframe::egui_wgpu::wgpu;
+use egui::{CentralPanel, Frame, Key, Margin, Modifiers, Panel, Pos2, Rect, Ui};
+
+use super::action::{Action, Desk};
+use super::background::{Background, News, Purpose, Question};
+use super::command::{COMMANDS, Command};
+use super::export::ExportJob;
+use super::media::Media;
+use super::panels;
+use super::photo_list::{Decision, file_name};
+use super::port::EnginePort;
+use super::session::Session;
+use super::state::{ExportProgress, Sheet, State, photos, references};
+use super::theme::{self, ThemeChoice, palette};
+use super::viewport;
+use crate::Recipe;
+use crate::engine::{Event, PhotoId};
+use crate::photo::Failure;
+use crate::recipe::Stage;
+use crate::report::{ModelIdentity, ReportOptions};
+
+/// A change of words waits this long for the next letter before the text tower runs, in seconds.
+const TYPING_PAUSE: f64 = 0.2;
+/// The session is saved this long after the last change, in seconds.
+const SAVE_PAUSE: f64 = 2.0;
+/// Part of the scale that a key moves the threshold by.
+const THRESHOLD_STEP: f32 = 0.02;
+
+/// What a window is made of.
+pub struct Parts {
+    pub session: Session,
+    pub engine: Arc<dyn EnginePort>,
+    pub events: Receiver<Event>,
+    /// Where the session is saved; `None` keeps nothing.
+    pub session_path: Option<PathBuf>,
+    /// Format that the window draws to; `None` leaves the overlay out, for tests without a renderer.
+    pub target: Option<wgpu::TextureFormat>,
+    /// Largest side of a texture.
+    pub largest_side: u32,
+}
+
+/// The window.
+pub struct Window {
+    pub state: State,
+    engine: Arc<dyn EnginePort>,
+    events: Receiver<Event>,
+    media: Media,
+    background: Background,
+    target: Option<wgpu::TextureFormat>,
+    /// The recipe that the engine has.
+    sent: Recipe,
+    changed_at: Option<f64>,
+    last_recipe: Recipe,
+    viewed: Option<PhotoId>,
+    session_path: Option<PathBuf>,
+    saved: Session,
+    dirty_since: Option<f64>,
+    export_one: bool,
+    theme: Option<ThemeChoice>,
+}
+
+impl Window {
+    /// A window; `ctx` is asked to repaint when something arrives.
+    pub fn new(ctx: &egui::Context, parts: Parts) -> Self {
+        theme::install(ctx);
+        let waker = ctx.clone();
+        let background = Background::start(parts.largest_side, move || waker.request_repaint());
+        let sent = parts.session.recipe.clone();
+        let state = State::restore(parts.session);
+        let saved = state.session();
+        Self {
+            last_recipe: state.recipe.clone(),
+            state,
+            engine: parts.engine,
+            events: parts.events,
+            media: Media::default(),
+            background,
+            target: parts.target,
+            sent,
+            changed_at: None,
+            viewed: None,
+            session_path: parts.session_path,
+            saved,
+            dirty_since: None,
+            export_one: false,
+            theme: None,
+        }
+    }
+
+    /// Looks for photos among `paths` and puts them on the bench, or among the references. A recipe file is taken as
+    /// the recipe.
+    pub fn open(&mut self, paths: Vec<PathBuf>, as_references: bool) {
+        if let [only] = &paths[..]
+            && only.extension().is_some_and(|extension| extension == "ron")
+        {
+            self.background.open_recipe(only.clone());
+        } else if !paths.is_empty() {
+            self.background.find(if as_references { Purpose::References } else { Purpose::Photos }, paths);
+        }
+    }
+
+    /// Puts the bundled samples on the bench.
+    pub fn open_samples(&mut self) {
+        self.background.open_samples();
+    }
+
+    /// One frame.
+    pub fn ui(&mut self, ui: &mut Ui) {
+        let ctx = ui.ctx().clone();
+        self.begin(&ctx);
+        let mut out = Vec::new();
+        self.keys(&ctx, &mut out);
+        self.panels(ui, &mut out);
+        for action in out {
+            self.carry_out(&ctx, action);
+        }
+        self.end(&ctx);
+    }
+
+    /// Everything that happened since the last frame.
+    fn begin(&mut self, ctx: &egui::Context) {
+        self.state.notices.now = ctx.time();
+        if self.theme != Some(self.state.look.theme) {
+            self.theme = Some(self.state.look.theme);
+            theme::choose(ctx, self.state.look.theme);
+        }
+        while let Ok(event) = self.events.try_recv() {
+            self.state.apply(event);
+        }
+        for news in self.background.drain() {
+            self.take(ctx, news);
+        }
+        let dropped: Vec<PathBuf> =
+            ctx.input(|i| i.raw.dropped_files.iter().map(|file| file.path().to_owned()).collect());
+        if !dropped.is_empty() {
+            let zone = ctx.data(|data| data.get_temp::<Rect>(panels::references_section::drop_zone_id()));
+            let over = zone.zip(ctx.pointer_latest_pos()).is_some_and(|(zone, at)| zone.contains(at));
+            let asked = ctx.input(|i| i.modifiers.alt);
+            self.open(dropped, over && self.state.look.inspector || asked);
+        }
+        self.state.photos.refresh();
+        if self.state.selected.is_none() && !self.state.photos.is_empty() {
+            let first = self.state.photos.neighbour(None, 0);
+            self.state.select(first);
+        }
+        self.state.bare = ctx.input(|i| i.modifiers.shift_only()) && !ctx.text_edit_focused();
+    }
+
+    fn take(&mut self, ctx: &egui::Context, news: News) {
+        match news {
+            News::Thumbnail { path, image } => self.media.take_thumbnail(ctx, path, image),
+            News::Photo { path, decoded } => self.media.take_photo(ctx, path, decoded),
+            News::Found { purpose, photos, failures } => self.found(purpose, photos, failures),
+            News::Samples(Ok(samples)) => {
+                self.state.edit("Samples", |recipe| {
+                    recipe.object = samples.object;
+                    recipe.references = samples.references;
+                });
+                self.state.history.close_gesture();
+                let count = self.state.add_photos(samples.photos);
+                self.state.notices.info(format!(
+                    "Opened {} and {}.",
+                    sample_photos(count),
+                    references(self.state.recipe.references.len())
+                ));
+            }
+            News::RecipeOpened { path, recipe: Ok(recipe) } => {
+                self.state.history.close_gesture();
+                self.state.edit("Open recipe", |now| *now = *recipe);
+                self.state.history.close_gesture();
+                self.state.notices.done(format!("Judging with {}.", file_name(&path)));
+            }
+            News::RecipeOpened { recipe: Err(error), .. } | News::RecipeSaved(Err(error)) => {
+                self.state.report_error(&error);
+            }
+            News::RecipeSaved(Ok(path)) => self.state.notices.done(format!("Saved {}.", path.display())),
+            News::ExportFolder(folder) => self.start_export(folder),
+            News::ExportProgressed { done, total } => {
+                let now = self.state.notices.now;
+                let export = self.state.export.get_or_insert(ExportProgress { done, total, started: now });
+                (export.done, export.total) = (done, total);
+            }
+            News::ExportFinished(outcome) => {
+                self.state.export = None;
+                match outcome {
+                    Ok(exported) => {
+                        let mut text =
+                            format!("Exported {} to {}.", photos(exported.photos), exported.folder.display());
+                        if exported.stopped {
+                            text.push_str(" Stopped before the rest.");
+                        }
+                        if let Some((_, error)) = exported.failures.first() {
+                            let count = photos(exported.failures.len());
+                            let _ = write!(text, " {count} left out; the first: {error}");
+                        }
+                        self.state.notices.done(text);
+                    }
+                    Err(error) => self.state.report_error(&error),
+                }
+            }
+            News::SessionSaved(Ok(())) => {}
+            News::Samples(Err(error)) | News::SessionSaved(Err(error)) => self.state.report_error(&error),
+            News::DialogFailed(text) => self.state.notices.error(text),
+        }
+    }
+
+    /// Photos were found among what was dropped or opened: says what was understood.
+    fn found(&mut self, purpose: Purpose, paths: Vec<PathBuf>, failures: Vec<Failure>) {
+        self.media.try_again(&paths);
+        let (given, several) = (paths.len(), paths.len() > 1);
+        let first = paths.first().and_then(|path| path.parent()).map(file_name).unwrap_or_default();
+        let from = if several && !first.is_empty() { format!(" from {first}") } else { String::new() };
+        match purpose {
+            Purpose::Photos => {
+                let target = paths.first().cloned();
+                let new = self.state.add_photos(paths);
+                if let Some(id) = target.and_then(|path| self.state.photos.by_path(&path)).filter(|_| given > 0) {
+                    self.state.look.grid = false;
+                    self.state.select(Some(id));
+                }
+                if new > 0 {
+                    let known =
+                        if new < given { format!(" {} were here already.", given - new) } else { String::new() };
+                    self.state.notices.info(format!("Opened {}{from}.{known}", photos(new)));
+                } else if given > 0 {
+                    self.state.notices.info("These photos are on the bench already.");
+                }
+            }
+            Purpose::References => {
+                let new = self.state.add_references(paths);
+                if new > 0 {
+                    self.state.notices.info(format!("Added {}{from}.", references(new)));
+                } else if given > 0 {
+                    self.state.notices.info("These photos are references already.");
+                }
+            }
+        }
+        for failure in failures {
+            self.state.notices.error(failure.error.to_string());
+        }
+    }
+
+    /// Keys, unless something is being typed.
+    fn keys(&mut self, ctx: &egui::Context, out: &mut Vec<Action>) {
+        let typing = ctx.text_edit_focused();
+        if ctx.input_mut(|i| i.consume_key(Modifiers::NONE, Key::Escape)) {
+            self.close_innermost(ctx);
+        }
+        if self.state.sheet != Sheet::None && !matches!(self.state.sheet, Sheet::Palette { .. }) {
+            return;
+        }
+        if self.state.look.grid
+            && !typing
+            && self.state.sheet == Sheet::None
+            && ctx.input_mut(|i| i.consume_key(Modifiers::NONE, Key::Enter))
+        {
+            self.state.look.grid = false;
+        }
+        // Longer shortcuts first: Ctrl+Shift+Z must not be taken for Ctrl+Z.
+        let mut ordered: Vec<_> = COMMANDS.iter().filter_map(|info| Some((info, info.shortcut?))).collect();
+        ordered.sort_by_key(|(_, shortcut)| !shortcut.modifiers.shift);
+        for (info, shortcut) in ordered {
+            let plain = !shortcut.modifiers.command;
+            if plain && (typing || self.state.sheet != Sheet::None || ctx.any_popup_open()) {
+                continue;
+            }
+            if typing && matches!(info.command, Command::Undo | Command::Redo | Command::CopyReport) {
+                continue;
+            }
+            let pressed = ctx.input_mut(|i| {
+                i.consume_shortcut(&shortcut)
+                    || shortcut.logical_key == Key::Questionmark && i.consume_key(Modifiers::SHIFT, Key::Questionmark)
+                    || shortcut.logical_key == Key::Plus && i.consume_key(Modifiers::NONE, Key::Equals)
+            });
+            if pressed && self.state.allows(info.command) {
+                out.push(Action::Run(info.command));
+            }
+        }
+    }
+
+    fn close_innermost(&mut self, ctx: &egui::Context) {
+        if ctx.any_popup_open() {
+            egui::Popup::close_all(ctx);
+        } else if self.state.sheet != Sheet::None {
+            self.state.sheet = Sheet::None;
+        } else if let Some(id) = ctx.memory(egui::Memory::focused) {
+            ctx.memory_mut(|memory| memory.surrender_focus(id));
+        } else if self.state.look.grid {
+            self.state.look.grid = false;
+        } else if self.state.asked.is_some() {
+            self.state.asked = None;
+        } else {
+            self.state.viewport.fit = true;
+        }
+    }
+
+    fn panels(&mut self, ui: &mut Ui, out: &mut Vec<Action>) {
+        let colours = palette(ui);
+        let desk = &mut Desk { state: &self.state, media: &mut self.media, out };
+        let bar = |margin| theme::panel_frame(colours, margin);
+        let top = Panel::top("top").exact_size(44.0).frame(bar(Margin { left: 12, right: 12, top: 0, bottom: 0 }));
+        top.show(ui, |ui| panels::top_bar::show(ui, desk));
+        let bottom =
+            Panel::bottom("status").exact_size(32.0).frame(bar(Margin { left: 12, right: 8, top: 0, bottom: 0 }));
+        bottom.show(ui, |ui| panels::status_bar::show(ui, desk));
+        let empty = desk.state.photos.is_empty();
+        if !empty && desk.state.look.film {
+            let panel = Panel::left("film").default_size(264.0).size_range(200.0..=420.0).frame(bar(Margin::ZERO));
+            panel.show(ui, |ui| panels::film_strip::show(ui, desk));
+        }
+        if desk.state.look.inspector {
+            let panel =
+                Panel::right("inspector").default_size(356.0).size_range(300.0..=560.0).frame(bar(Margin::ZERO));
+            panel.show(ui, |ui| panels::inspector::show(ui, desk));
+        }
+        if !empty && desk.state.look.histogram {
+            let margin = Margin { left: 14, right: 14, top: 8, bottom: 2 };
+            let panel = Panel::bottom("histogram").default_size(148.0).size_range(96.0..=320.0).resizable(true);
+            panel.frame(bar(margin)).show(ui, |ui| panels::histogram::show(ui, desk));
+        }
+        let mut canvas = None;
+        CentralPanel::default().frame(Frame::new().fill(colours.canvas)).show(ui, |ui| {
+            ui.spacing_mut().item_spacing = egui::Vec2::ZERO;
+            ui.scope(|ui| {
+                ui.reset_style();
+                if empty {
+                    panels::welcome::show(ui, desk);
+                } else if desk.state.look.grid {
+                    panels::grid::show(ui, desk);
+                } else {
+                    canvas = Some(panels::canvas::show(ui, desk, self.target));
+                }
+            });
+        });
+        panels::toasts::show(ui, desk);
+        panels::sheets::show(ui, desk);
+        drop_preview(ui, empty);
+        self.state.scroll_to_selected = false;
+        if let Some(canvas) = canvas {
+            self.state.canvas = canvas.shrink(2.0 * theme::GAP);
+        }
+    }
+
+    fn carry_out(&mut self, ctx: &egui::Context, action: Action) {
+        let state = &mut self.state;
+        match action {
+            Action::Run(command) => self.run(ctx, command),
+            Action::Edit { what, change } => state.edit(&what, change),
+            Action::Look(change) => change(&mut state.look),
+            Action::Select(id) => {
+                state.select(Some(id));
+                state.scroll_to_selected = false;
+            }
+            Action::Sort(sort) => state.photos.set_sort(sort),
+            Action::Filter(filter) => state.photos.set_filter(filter),
+            Action::Search(search) => state.photos.set_search(search),
+            Action::Ask(place) => state.ask(place),
+            Action::Cursor(cursor) => state.cursor = cursor,
+            Action::ShowRegion(index) => {
+                let region = state.view.as_ref().and_then(|view| view.inspection.regions.get(index));
+                if let Some(region) = region {
+                    let min = egui::pos2(region.x as f32, region.y as f32);
+                    let target = Rect::from_min_size(min, viewport::size(region.width, region.height));
+                    state.viewport.show(state.canvas, target);
+                    state.look.grid = false;
+                }
+            }
+            Action::PointAt(region) => state.region = region,
+            Action::Viewport(viewport) => state.viewport = viewport,
+            Action::InspectWaiting => state.inspect_waiting(),
+            Action::Sheet(sheet) => state.sheet = sheet,
+            Action::DismissNotice(place) => state.notices.dismiss(place),
+            Action::ClearNotices => state.notices.clear(),
+            Action::StopExport => self.background.stop_export(),
+        }
+    }
+
+    fn run(&mut self, ctx: &egui::Context, command: Command) {
+        if !self.state.allows(command) {
+            return;
+        }
+        let state = &mut self.state;
+        let look = &mut state.look;
+        match command {
+            Command::OpenFiles => self.background.ask(Question::Files(Purpose::Photos)),
+            Command::OpenFolder => self.background.ask(Question::Folder(Purpose::Photos)),
+            Command::OpenSamples => self.background.open_samples(),
+            Command::AddReferences => self.background.ask(Question::Files(Purpose::References)),
+            Command::AddReferenceFolder => self.background.ask(Question::Folder(Purpose::References)),
+            Command::OpenRecipe => self.background.ask(Question::OpenRecipe),
+            Command::SaveRecipe => match state.recipe.check().and_then(|()| state.recipe.to_ron()) {
+                Ok(text) => self.background.ask(Question::SaveRecipe(text)),
+                Err(error) => state.report_error(&error),
+            },
+            Command::ExportPhoto | Command::ExportAll => {
+                self.export_one = command == Command::ExportPhoto;
+                self.background.ask(Question::ExportFolder);
+            }
+            Command::NewSession => state.clear_photos(),
+            Command::Quit => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
+            Command::Undo => state.undo(),
+            Command::Redo => state.redo(),
+            Command::CopyReport => {
+                ctx.copy_text(state.report.clone());
+                state.notices.done("The report is on the clipboard.");
+            }
+            Command::RemovePhoto => {
+                if let Some(id) = state.selected {
+                    state.remove_photo(id);
+                }
+            }
+            Command::Cancel => state.stop_job(),
+            Command::NextPhoto => state.step(1),
+            Command::PreviousPhoto => state.step(-1),
+            Command::FirstPhoto => state.step(isize::MIN),
+            Command::LastPhoto => state.step(isize::MAX),
+            Command::Accept => state.decide(Some(Decision::Accepted)),
+            Command::Reject => state.decide(Some(Decision::Rejected)),
+            Command::Undecide => state.decide(None),
+            Command::UseAsReference => {
+                if let Some(path) = state.selected.and_then(|id| state.photos.get(id)).map(|entry| entry.path.clone()) {
+                    let text = match state.add_references(vec![path]) {
+                        0 => "This photo is a reference already.",
+                        _ => "This photo is a reference now; Ctrl+Z takes it back.",
+                    };
+                    state.notices.info(text);
+                }
+            }
+            Command::LowerThreshold => state.nudge_threshold(-THRESHOLD_STEP),
+            Command::RaiseThreshold => state.nudge_threshold(THRESHOLD_STEP),
+            Command::CalibrateThreshold => state.edit("Calibrate thresholds", |recipe| {
+                recipe.image_threshold = None;
+                recipe.pixel_threshold = None;
+            }),
+            Command::Fit => state.viewport.fit = true,
+            Command::ActualSize => {
+                let zoom = 1.0 / ctx.pixels_per_point();
+                let factor = zoom / state.viewport.zoom;
+                state.viewport.zoom_about(state.canvas, state.canvas.center(), factor);
+            }
+            Command::ZoomIn => state.viewport.zoom_about(state.canvas, state.canvas.center(), 1.25),
+            Command::ZoomOut => state.viewport.zoom_about(state.canvas, state.canvas.center(), 0.8),
+            Command::ToggleOverlay => look.overlay = !look.overlay,
+            Command::ToggleBoxes => look.boxes = !look.boxes,
+            Command::ToggleContour => look.contour = !look.contour,
+            Command::ToggleCompare => look.compare = !look.compare,
+            Command::ToggleGrid => look.grid = !look.grid,
+            Command::ToggleFilm => look.film = !look.film,
+            Command::ToggleInspector => look.inspector = !look.inspector,
+            Command::ToggleHistogram => look.histogram = !look.histogram,
+            Command::CycleTheme => {
+                look.theme = match look.theme {
+                    ThemeChoice::Dark => ThemeChoice::Light,
+                    ThemeChoice::Light => ThemeChoice::System,
+                    ThemeChoice::System => ThemeChoice::Dark,
+                };
+            }
+            Command::FullScreen => {
+                let full = ctx.input(|i| i.viewport().fullscreen.unwrap_or(false));
+                ctx.send_viewport_cmd(egui::ViewportCommand::Fullscreen(!full));
+            }
+            Command::Palette => state.sheet = Sheet::Palette { query: String::new(), row: 0 },
+            Command::Keys => state.sheet = Sheet::Keys,
+            Command::Messages => {
+                state.notices.unseen = 0;
+                state.sheet = Sheet::Messages;
+            }
+        }
+    }
+
+    fn start_export(&mut self, folder: PathBuf) {
+        let state = &mut self.state;
+        let chosen: Vec<(PhotoId, PathBuf)> = if self.export_one {
+            state.selected.and_then(|id| state.photos.get(id)).map(|e| (e.id, e.path.clone())).into_iter().collect()
+        } else {
+            state.photos.iter().filter(|e| e.inspection().is_some()).map(|e| (e.id, e.path.clone())).collect()
+        };
+        let failures = state
+            .photos
+            .iter()
+            .filter_map(|entry| match &entry.outcome {
+                super::photo_list::Outcome::Failed(error) => Some((entry.path.clone(), error.clone())),
+                _ => None,
+            })
+            .filter(|_| !self.export_one)
+            .collect();
+        let model = state.engine.model.as_ref();
+        state.export = Some(ExportProgress { done: 0, total: chosen.len(), started: state.notices.now });
+        self.background.export(ExportJob {
+            folder,
+            photos: chosen,
+            failures,
+            tables: !self.export_one,
+            recipe: self.sent.clone(),
+            options: ReportOptions {
+                model: ModelIdentity {
+                    id: model.map_or_else(|| state.recipe.model.clone(), |model| model.id.clone()),
+                    sha256: model.map_or_else(String::new, |model| model.sha256.clone()),
+                },
+                device: state.engine.device.clone(),
+                colours: state.look.colours,
+                save_map: false,
+            },
+            port: self.engine.clone(),
+        });
+    }
+
+    /// Tells the engine what is wanted now, and keeps the session.
+    fn end(&mut self, ctx: &egui::Context) {
+        self.media.end_frame(&self.background);
+        let gesture = ctx.input(|i| i.pointer.any_down()) || ctx.text_edit_focused();
+        if !gesture {
+            self.state.history.close_gesture();
+        }
+        self.send_recipe(ctx);
+        if self.viewed != self.state.selected {
+            self.viewed = self.state.selected;
+            self.engine.view(self.viewed);
+        }
+        for request in self.state.take_requests() {
+            self.engine.send(request);
+        }
+        self.autosave(ctx);
+        if self.state.job.is_some() || self.state.export.is_some() {
+            ctx.request_repaint_after(std::time::Duration::from_millis(250));
+        }
+    }
+
+    /// Numbers go out at once, words when the typing pauses.
+    fn send_recipe(&mut self, ctx: &egui::Context) {
+        let now = self.state.notices.now;
+        if self.state.recipe != self.last_recipe {
+            self.last_recipe = self.state.recipe.clone();
+            self.changed_at = Some(now);
+        }
+        if self.state.recipe == self.sent || self.state.recipe.check().is_err() {
+            return;
+        }
+        let cheap = self.sent.stage_changed(&self.state.recipe) == Some(Stage::Judgement);
+        let waited = now - self.changed_at.unwrap_or(now);
+        if cheap || waited >= TYPING_PAUSE {
+            self.sent = self.state.recipe.clone();
+            self.engine.set_recipe(self.sent.clone());
+        } else {
+            let left = (TYPING_PAUSE - waited).max(0.01);
+            ctx.request_repaint_after(std::time::Duration::from_secs_f64(left));
+        }
+    }
+
+    fn autosave(&mut self, ctx: &egui::Context) {
+        let Some(path) = self.session_path.clone() else { return };
+        let now = self.state.notices.now;
+        let session = self.state.session();
+        if session == self.saved {
+            self.dirty_since = None;
+            return;
+        }
+        let since = *self.dirty_since.get_or_insert(now);
+        if now - since >= SAVE_PAUSE {
+            self.dirty_since = None;
+            self.saved = session.clone();
+            self.background.save_session(path, session);
+        } else {
+            ctx.request_repaint_after(std::time::Duration::from_secs_f64(SAVE_PAUSE));
+        }
+    }
+
+    /// Writes the session now, on this thread: the window closes.
+    pub fn save_now(&mut self) {
+        if let Some(path) = &self.session_path {
+            let session = self.state.session();
+            if session != self.saved
+                && let Err(error) = super::session::save(path, &session)
+            {
+                log::error!("{error}");
+            }
+        }
+    }
+
+    /// Thumbnails on the graphics device, for tests of their bound.
+    pub fn thumbnails_kept(&self) -> usize {
+        self.media.thumbnails_kept()
+    }
+}
+
+impl eframe::App for Window {
+    fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
+        Self::ui(self, ui);
+    }
+
+    fn on_exit(&mut self) {
+        self.save_now();
+    }
+
+    fn clear_color(&self, _visuals: &egui::Visuals) -> [f32; 4] {
+        theme::DARK.canvas.to_normalized_gamma_f32()
+    }
+}
+
+fn sample_photos(count: usize) -> String {
+    if count == 1 { "1 sample".to_owned() } else { format!("{count} samples") }
+}
+
+/// While files hover over the window: what a drop would do.
+fn drop_preview(ui: &Ui, empty: bool) {
+    let hovered = ui.input(|i| i.raw.hovered_files.clone());
+    if hovered.is_empty() || empty {
+        return;
+    }
+    let colours = palette(ui);
+    let names: Vec<String> = hovered.iter().take(3).filter_map(|file| file.path.as_deref()).map(file_name).collect();
+    let more =
+        if hovered.len() > names.len() { format!(" and {} more", hovered.len() - names.len()) } else { String::new() };
+    let what = if names.is_empty() { photos(hovered.len()) } else { format!("{}{more}", names.join(", ")) };
+    let text = format!("Drop to inspect {what}\nOn the references, or with Alt: add as photos of good parts");
+    let layer = egui::LayerId::new(egui::Order::Foreground, egui::Id::unique("drop preview"));
+    let painter = ui.ctx().layer_painter(layer);
+    let screen = ui.ctx().content_rect();
+    painter.rect_stroke(screen.shrink(3.0), 8, (3.0, colours.accent), egui::StrokeKind::Inside);
+    let galley = painter.layout(text, theme::body_font(), colours.ink, 520.0);
+    let at: Pos2 = screen.center_bottom() - egui::vec2(galley.size().x / 2.0, 120.0);
+    painter.rect_filled(
+        Rect::from_min_size(at, galley.size()).expand2(egui::vec2(20.0, 14.0)),
+        theme::WIDE_RADIUS,
+        colours.raised,
+    );
+    painter.galley(at, galley, colours.ink);
+}
