@@ -476,6 +476,12 @@ impl Window {
         }
     }
 
+    /// Exports the photo on view, or all inspected ones with their tables, into a folder.
+    pub fn export_to(&mut self, folder: PathBuf, one: bool) {
+        self.export_one = one;
+        self.start_export(folder);
+    }
+
     fn start_export(&mut self, folder: PathBuf) {
         let state = &mut self.state;
         let chosen: Vec<(PhotoId, PathBuf)> = if self.export_one {

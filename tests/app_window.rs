@@ -1,0 +1,378 @@
+//! The window driven from outside, by the accessible names of its widgets, with an engine that only remembers what it
+//! was asked. No display, no renderer, no network.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Sender;
+use egui::{Key, Modifiers};
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use hairline::Recipe;
+use hairline::anomaly::Verdict;
+use hairline::app::session::{Restored, Session, restore};
+use hairline::app::testing::{FakeEngine, inspection, photo, view};
+use hairline::app::theme;
+use hairline::app::window::{Parts, Window};
+use hairline::engine::{Event, Request};
+
+struct Bench {
+    parts: Option<Parts>,
+    window: Option<Window>,
+}
+
+struct Driver {
+    harness: Harness<'static, Bench>,
+    engine: Arc<FakeEngine>,
+    events: Sender<Event>,
+    dir: tempfile::TempDir,
+}
+
+impl Driver {
+    fn new(session: Session) -> Self {
+        Self::with_session_path(session, None)
+    }
+
+    fn with_session_path(session: Session, session_path: Option<PathBuf>) -> Self {
+        let engine = Arc::new(FakeEngine::default());
+        let (events, receiver) = crossbeam_channel::unbounded();
+        let parts =
+            Parts { session, engine: engine.clone(), events: receiver, session_path, target: None, largest_side: 2048 };
+        let mut harness =
+            Harness::builder().with_size(egui::vec2(1440.0, 900.0)).with_context_setup(theme::install).build_ui_state(
+                |ui, bench: &mut Bench| {
+                    if let Some(parts) = bench.parts.take() {
+                        bench.window = Some(Window::new(ui.ctx(), parts));
+                    }
+                    bench.window.as_mut().unwrap().ui(ui);
+                },
+                Bench { parts: Some(parts), window: None },
+            );
+        harness.run_steps(3);
+        Self { harness, engine, events, dir: tempfile::tempdir().unwrap() }
+    }
+
+    fn window(&mut self) -> &mut Window {
+        self.harness.state_mut().window.as_mut().unwrap()
+    }
+
+    fn steps(&mut self, count: usize) {
+        self.harness.run_steps(count);
+        self.harness.check_accessibility();
+    }
+
+    /// Frames until something is there; the background works on threads of its own.
+    fn until(&mut self, what: &str, mut there: impl FnMut(&mut Self) -> bool) {
+        let start = Instant::now();
+        while !there(self) {
+            assert!(start.elapsed() < Duration::from_secs(30), "{what} did not happen");
+            std::thread::sleep(Duration::from_millis(10));
+            self.harness.run_steps(1);
+        }
+        self.steps(2);
+    }
+
+    fn has(&self, label: &str) -> bool {
+        self.harness.query_all_by_label_contains(label).next().is_some()
+    }
+
+    fn click(&mut self, label: &str) {
+        self.harness.get_by_label(label).click();
+        self.steps(2);
+    }
+
+    fn key(&mut self, modifiers: Modifiers, key: Key) {
+        self.harness.key_press_modifiers(modifiers, key);
+        self.steps(2);
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.events.send(event).unwrap();
+        self.steps(2);
+    }
+
+    /// Three photos on the bench, the first on view and judged NG.
+    fn with_photos() -> Self {
+        let mut driver = Self::new(Session::default());
+        let paths: Vec<PathBuf> = ["a.png", "b.png", "c.png"].iter().map(|n| photo(driver.dir.path(), n)).collect();
+        driver.window().open(paths, false);
+        driver.until("opening", |d| d.has("c.png, waiting"));
+        driver.tell(Event::JobStarted { job: 0, total: 3 });
+        for (id, score, verdict) in [(0, 7.0, Verdict::Ng), (1, 2.0, Verdict::Ok), (2, 5.0, Verdict::Uncertain)] {
+            let inspection = Arc::new(inspection("x.png", score, verdict));
+            driver.tell(Event::PhotoInspected { id, job: Some(0), inspection, map: None });
+        }
+        driver.tell(Event::JobFinished { job: 0, done: 3, failed: 0 });
+        driver.judge();
+        driver
+    }
+
+    fn judge(&mut self) {
+        let recipe = self.window().state.recipe.clone();
+        self.tell(Event::ViewJudged(Arc::new(view(0, &recipe))));
+    }
+
+    fn recipes(&self) -> Vec<Recipe> {
+        self.engine.asked(|asked| asked.recipes.clone())
+    }
+}
+
+#[test]
+fn a_new_inspector_is_told_how_to_begin() {
+    let driver = Driver::new(Session::default());
+    for label in ["Open photos…", "Open folder…", "Open the samples"] {
+        driver.harness.get_by_label(label);
+    }
+    assert!(driver.has("Drop photos of parts here"));
+}
+
+#[test]
+fn dropped_photos_are_said_back_inspected_and_judged() {
+    let mut driver = Driver::with_photos();
+    assert!(driver.has("a.png, NG"), "verdict and score in the film strip");
+    assert!(driver.has("b.png, OK") && driver.has("c.png, uncertain"));
+    assert!(driver.has("Opened 3 photos"));
+    assert!(driver.has("3 photos inspected: 1 NG, 1 uncertain, 1 OK."));
+    driver.engine.asked(|asked| {
+        assert!(matches!(&asked.requests[..], [Request::Inspect { photos, .. }] if photos.len() == 3));
+        assert_eq!(asked.views.last(), Some(&Some(0)));
+    });
+    driver.key(Modifiers::NONE, Key::ArrowRight);
+    assert_eq!(driver.engine.asked(|asked| asked.views.last().copied()), Some(Some(1)));
+    driver.click("Show NG only");
+    assert!(!driver.has("b.png, OK"));
+}
+
+#[test]
+fn a_folder_with_a_bad_file_opens_the_rest_and_says_so() {
+    let mut driver = Driver::new(Session::default());
+    photo(driver.dir.path(), "good.png");
+    std::fs::create_dir(driver.dir.path().join("empty")).unwrap();
+    let paths = vec![driver.dir.path().to_owned(), driver.dir.path().join("empty"), driver.dir.path().join("no.png")];
+    driver.window().open(paths, false);
+    driver.until("opening", |d| d.has("good.png, waiting"));
+    let error = hairline::Error::input("The photo is empty.").at("good.png");
+    driver.tell(Event::PhotoFailed { id: 0, job: 0, path: "good.png".into(), error });
+    assert!(driver.has("good.png, cannot be read"));
+    driver.click("Messages");
+    assert!(driver.has("The folder has no photos") && driver.has("no.png") && driver.has("The photo is empty."));
+    driver.key(Modifiers::NONE, Key::Escape);
+    assert!(!driver.has("Clear the list"));
+}
+
+#[test]
+fn a_slider_reaches_the_engine_at_once_and_one_drag_is_one_step_back() {
+    let mut driver = Driver::with_photos();
+    let before = driver.window().state.recipe.clone();
+    driver.harness.get_by_label("Text").set_value_accesskit(0.9);
+    driver.harness.run_steps(1);
+    assert!((driver.recipes().last().unwrap().text_weight - 0.9).abs() < 1e-6, "sent in the same frame");
+    driver.steps(2);
+    driver.key(Modifiers::COMMAND, Key::Z);
+    assert_eq!(driver.window().state.recipe, before);
+    assert_eq!(driver.recipes().last(), Some(&before));
+    driver.key(Modifiers::COMMAND | Modifiers::SHIFT, Key::Z);
+    assert!((driver.window().state.recipe.text_weight - 0.9).abs() < 1e-6);
+}
+
+#[test]
+fn words_wait_for_a_pause_in_the_typing() {
+    let mut driver = Driver::with_photos();
+    let sent = driver.recipes().len();
+    driver.harness.get_by_label("Normal phrase 1").focus();
+    driver.harness.run_steps(1);
+    driver.harness.get_by_label("Normal phrase 1").type_text("x");
+    driver.harness.run_steps(1);
+    assert_eq!(driver.recipes().len(), sent, "not yet");
+    driver.steps(3);
+    let recipes = driver.recipes();
+    assert_eq!(recipes.len(), sent + 1);
+    assert!(recipes.last().unwrap().prompts.normal[0].contains('x'));
+}
+
+#[test]
+fn an_impossible_recipe_is_explained_and_not_sent() {
+    let mut driver = Driver::with_photos();
+    driver.window().state.edit("Weights", |recipe| (recipe.text_weight, recipe.memory_weight) = (0.0, 0.0));
+    let sent = driver.recipes().len();
+    driver.steps(3);
+    assert!(driver.has("both 0"));
+    assert_eq!(driver.recipes().len(), sent);
+}
+
+#[test]
+fn keys_move_the_threshold_and_the_arrow_gives_it_back() {
+    let mut driver = Driver::with_photos();
+    driver.key(Modifiers::NONE, Key::OpenBracket);
+    let lowered = driver.recipes().last().unwrap().image_threshold.unwrap();
+    assert!(lowered < 5.0 && lowered > 4.5, "{lowered}");
+    driver.click("Calibrate Photo threshold");
+    assert_eq!(driver.recipes().last().unwrap().image_threshold, None);
+}
+
+#[test]
+fn letters_typed_into_a_field_are_not_commands() {
+    let mut driver = Driver::with_photos();
+    driver.harness.get_by_label("Object").focus();
+    driver.harness.run_steps(1);
+    driver.key(Modifiers::NONE, Key::X);
+    driver.key(Modifiers::NONE, Key::O);
+    assert!(driver.window().state.look.overlay);
+    assert!(driver.window().state.photos.get(0).unwrap().decision.is_none());
+    driver.key(Modifiers::NONE, Key::Escape);
+    driver.key(Modifiers::NONE, Key::X);
+    assert!(driver.window().state.photos.get(0).unwrap().decision.is_some());
+}
+
+#[test]
+fn the_palette_runs_what_was_typed_and_the_sheet_lists_the_keys() {
+    let mut driver = Driver::with_photos();
+    driver.key(Modifiers::COMMAND | Modifiers::SHIFT, Key::P);
+    driver.harness.get_by_label("Command").type_text("histogram");
+    driver.steps(2);
+    driver.key(Modifiers::NONE, Key::Enter);
+    assert!(!driver.window().state.look.histogram);
+    driver.key(Modifiers::SHIFT, Key::Questionmark);
+    assert!(driver.has("Mouse and held keys"));
+    driver.click("Close");
+    assert!(!driver.has("Mouse and held keys"));
+}
+
+#[test]
+fn findings_list_regions_and_explain_a_place() {
+    let mut driver = Driver::with_photos();
+    let reference = photo(driver.dir.path(), "normal.png");
+    driver.window().open(vec![reference], true);
+    driver.until("adding a reference", |d| d.window().state.recipe.references.len() == 1);
+    driver.judge();
+    driver.click("Findings");
+    driver.click("Region 1, upper right, score 0.75, medium");
+    assert!(!driver.window().state.viewport.fit, "zoomed to the region");
+    driver.window().state.ask(egui::pos2(440.0, 130.0));
+    driver.until("decoding", |d| d.has("Nearest normal"));
+    assert!(
+        driver.has("This place")
+            && driver.has("from normal.png")
+            && driver.has("After") | driver.has("after smoothing")
+    );
+    driver.click("Report");
+    assert!(driver.has("Hairline inspection report"));
+}
+
+#[test]
+fn references_can_be_taken_away_again() {
+    let mut driver = Driver::with_photos();
+    driver.key(Modifiers::NONE, Key::R);
+    assert_eq!(driver.window().state.recipe.references.len(), 1);
+    driver.until("sending", |d| d.recipes().last().is_some_and(|recipe| recipe.references.len() == 1));
+    driver.click("Remove reference a.png");
+    assert!(driver.window().state.recipe.references.is_empty());
+}
+
+#[test]
+fn progress_has_count_and_cancel() {
+    let mut driver = Driver::new(Session::default());
+    let paths: Vec<PathBuf> = (0..5).map(|n| photo(driver.dir.path(), &format!("{n}.png"))).collect();
+    driver.window().open(paths, false);
+    driver.until("opening", |d| d.has("4.png, waiting"));
+    driver.tell(Event::JobStarted { job: 0, total: 5 });
+    let inspection = Arc::new(inspection("x.png", 2.0, Verdict::Ok));
+    driver.tell(Event::PhotoInspected { id: 0, job: Some(0), inspection, map: None });
+    assert!(driver.has("Inspecting 1 of 5"));
+    driver.click("Stop inspecting");
+    let cancelled = driver.engine.asked(|asked| asked.requests.iter().any(|r| matches!(r, Request::Cancel(0))));
+    assert!(cancelled);
+    driver.tell(Event::JobCancelled { job: 0, done: 1 });
+    assert!(driver.has("Stopped after 1 of 5 photos.") && driver.has("Inspect them"));
+}
+
+#[test]
+fn everything_is_exported_with_its_tables() {
+    let mut driver = Driver::with_photos();
+    let out = driver.dir.path().join("out");
+    driver.window().export_to(out.clone(), false);
+    driver.until("the export", |d| d.has("Exported 3 photos"));
+    let names = |dir: &Path| -> Vec<String> {
+        let mut names: Vec<_> =
+            std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    };
+    let all = names(&out);
+    for name in ["a_heatmap.png", "b_report.txt", "c_mask.png", "results.csv", "results.json", "report.html"] {
+        assert!(all.iter().any(|found| found == name), "{name} is missing among {all:?}");
+    }
+    let blocked = driver.dir.path().join("file");
+    std::fs::write(&blocked, b"x").unwrap();
+    driver.window().export_to(blocked, true);
+    driver.until("the error", |d| d.has("output folder"));
+}
+
+#[test]
+fn the_session_is_kept_while_one_works() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("session.ron");
+    let mut driver = Driver::with_session_path(Session::default(), Some(path.clone()));
+    let part = photo(driver.dir.path(), "part.png");
+    driver.window().open(vec![part.clone()], false);
+    driver.until("opening", |d| d.has("part.png, waiting"));
+    driver.window().state.edit("Object", |recipe| recipe.object = "ring".into());
+    driver.until("saving", |_| path.exists());
+    let Restored::Session(kept) = restore(&path) else { panic!("not restored") };
+    assert_eq!((kept.photos.clone(), kept.recipe.object.as_str()), (vec![part], "ring"));
+    let driver = Driver::new(*kept);
+    assert!(driver.has("part.png, waiting"));
+}
+
+#[test]
+fn ten_thousand_photos_lay_out_only_what_is_visible() {
+    let paths: Vec<PathBuf> = (0..10_000).map(|n| format!("/nowhere/part-{n:05}.png").into()).collect();
+    let mut driver = Driver::new(Session { photos: paths, ..Session::default() });
+    for id in 0..10_000 {
+        let verdict = if id % 7 == 0 { Verdict::Ng } else { Verdict::Ok };
+        let inspection = Arc::new(inspection("x.png", id as f32 / 1000.0, verdict));
+        driver.events.send(Event::PhotoInspected { id, job: Some(0), inspection, map: None }).unwrap();
+    }
+    driver.steps(2);
+    let rows = driver
+        .harness
+        .root()
+        .children_recursive()
+        .filter(|n| n.accesskit_node().role() == egui::Role::ListItem)
+        .count();
+    assert!((8..40).contains(&rows), "{rows} rows are laid out");
+    driver.key(Modifiers::NONE, Key::End);
+    assert!(driver.has("part-09999.png"), "scrolled to the last one");
+    let start = Instant::now();
+    driver.harness.run_steps(20);
+    println!("a frame with 10,000 photos: {:.1} ms", start.elapsed().as_secs_f64() * 50.0);
+    driver.key(Modifiers::NONE, Key::G);
+    let cells = driver
+        .harness
+        .root()
+        .children_recursive()
+        .filter(|n| n.accesskit_node().role() == egui::Role::GridCell)
+        .count();
+    assert!((8..80).contains(&cells), "{cells} cells are laid out");
+    assert!(driver.window().thumbnails_kept() <= 400);
+}
+
+#[test]
+fn both_themes_and_every_tab_have_names_for_all_inputs() {
+    let mut driver = Driver::with_photos();
+    for label in ["Findings", "Report", "Recipe"] {
+        driver.click(label);
+    }
+    driver.click("Network");
+    assert!(driver.has("Ignore the background"));
+    driver.window().state.look.theme = theme::ThemeChoice::Light;
+    driver.steps(3);
+    driver.window().state.look.compare = true;
+    driver.steps(2);
+    driver.window().state.look.inspector = false;
+    driver.window().state.look.film = false;
+    driver.steps(2);
+}
