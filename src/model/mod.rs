@@ -1,10 +1,12 @@
 //! Networks and what feeds them: weights, configuration, tokenizer, preprocessing, catalogue. The rest of the program
 //! uses [`ClipModel`]; only this module knows the names of weights.
 
+pub mod catalog;
 pub mod clip;
 mod clip_model;
 pub mod config;
 pub mod features;
+pub mod hub;
 mod names;
 pub mod open_clip;
 pub mod patch_head;

@@ -1,0 +1,9 @@
+//! From a file to features, against Pillow, OpenCV, transformers and open_clip: one program, because each that links the
+//! whole tensor stack takes long to build. The numbers lie in `tests/fixtures` beside the scripts that made them.
+
+mod decode;
+mod hub;
+mod networks;
+mod pocket;
+mod preprocess;
+mod tokens;
