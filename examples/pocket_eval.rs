@@ -302,7 +302,10 @@ impl Bench<'_> {
                 let sample = product.photo(number, defective, SIDE);
                 let pixels = RgbImage::from_raw(SIDE as u32, SIDE as u32, sample.rgb)
                     .ok_or_else(|| Error::bug("a photo of the wrong size."))?;
-                Ok((Photo::from_pixels(pixels, format!("{index}/{number}")), sample.mask.iter().map(|&m| m > 0).collect()))
+                Ok((
+                    Photo::from_pixels(pixels, format!("{index}/{number}")),
+                    sample.mask.iter().map(|&m| m > 0).collect(),
+                ))
             };
             let references = (0..4).map(|n| Ok(open(n, false)?.0)).collect::<Result<Vec<_>>>()?;
             let banks = self.banks(&references)?;
@@ -347,7 +350,8 @@ fn measure() -> Result<()> {
     let model = ClipModel::load(&source, &Device::flex())?;
     let layers = if options.sweep { (1..=model.info().layers).collect() } else { options.layers.clone() };
     let prompts = Prompts::default();
-    let texts = [&prompts.normal, &prompts.anomalous].map(|phrases| prototype(&model, &prompts.sentences(phrases, &options.object)));
+    let texts = [&prompts.normal, &prompts.anomalous]
+        .map(|phrases| prototype(&model, &prompts.sentences(phrases, &options.object)));
     let [normal, anomalous] = texts;
     let want = Want { layers, project: true, patch_head: true };
     let bench = Bench { model: &model, texts: [normal?, anomalous?], want, size: options.size };
@@ -359,15 +363,24 @@ fn measure() -> Result<()> {
         let cases = bench.synth(outlines, options.products)?;
         if options.sweep {
             for layer in 0..bench.want.layers.len() {
-                line(&format!("{name}: text, layer {}", layer + 1), judge(&cases, |c| c.text[layer].clone(), options.sigma, options.top, None)?);
+                line(
+                    &format!("{name}: text, layer {}", layer + 1),
+                    judge(&cases, |c| c.text[layer].clone(), options.sigma, options.top, None)?,
+                );
             }
             let (from, to) = (bench.want.layers.len() - 2, bench.want.layers.len());
-            line(&format!("{name}: text, last two layers"), judge(&cases, |c| averaged(&c.text[from..to]), options.sigma, options.top, None)?);
+            line(
+                &format!("{name}: text, last two layers"),
+                judge(&cases, |c| averaged(&c.text[from..to]), options.sigma, options.top, None)?,
+            );
             for sigma in [0.0, 2.0, 4.0, 6.0, 9.0] {
                 for top in [0.002, 0.01, 0.03] {
                     let row = judge(&cases, |c| c.text[to - 1].clone(), sigma, top, None)?;
                     line(&format!("{name}: text, sigma {sigma} top {top}"), row);
-                    line(&format!("{name}: 4 refs, sigma {sigma} top {top}"), judge(&cases, learned, sigma, top, None)?);
+                    line(
+                        &format!("{name}: 4 refs, sigma {sigma} top {top}"),
+                        judge(&cases, learned, sigma, top, None)?,
+                    );
                 }
             }
         } else {
@@ -379,7 +392,8 @@ fn measure() -> Result<()> {
     let Some(root) = &options.mvtec else { return Ok(()) };
     for class in mvtec::read(root)? {
         let cases = bench.folder(&class, options.references)?;
-        let mut kinds: Vec<&str> = cases.iter().map(|case| case.group.as_str()).filter(|&kind| kind != "good").collect();
+        let mut kinds: Vec<&str> =
+            cases.iter().map(|case| case.group.as_str()).filter(|&kind| kind != "good").collect();
         kinds.dedup();
         let every = std::iter::once(None).chain(kinds.iter().map(|&kind| Some(kind)));
         for only in every {
@@ -387,9 +401,15 @@ fn measure() -> Result<()> {
             line(&format!("{name}: zero-shot"), judge(&cases, last, options.sigma, options.top, only)?);
             if cases.iter().all(|case| case.learned.is_some()) {
                 let n = options.references;
-                line(&format!("{name}: {n} references, learned"), judge(&cases, learned, options.sigma, options.top, only)?);
+                line(
+                    &format!("{name}: {n} references, learned"),
+                    judge(&cases, learned, options.sigma, options.top, only)?,
+                );
                 if only.is_none() {
-                    line(&format!("{name}: {n} references, hidden"), judge(&cases, hidden, options.sigma, options.top, only)?);
+                    line(
+                        &format!("{name}: {n} references, hidden"),
+                        judge(&cases, hidden, options.sigma, options.top, only)?,
+                    );
                 }
             }
         }

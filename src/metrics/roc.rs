@@ -21,7 +21,9 @@ fn sorted(scores: &[f32], labels: &[bool]) -> Result<Vec<(f32, bool)>> {
 
 /// Runs of equal score, lowest first: (members, positives).
 fn runs(pairs: &[(f32, bool)]) -> impl DoubleEndedIterator<Item = (u64, u64)> {
-    pairs.chunk_by(|a, b| a.0 == b.0).map(|run| (run.len() as u64, run.iter().filter(|(_, label)| *label).count() as u64))
+    pairs
+        .chunk_by(|a, b| a.0 == b.0)
+        .map(|run| (run.len() as u64, run.iter().filter(|(_, label)| *label).count() as u64))
 }
 
 /// Area under the ROC curve, 0–1: the probability that a positive scores higher than a negative, ties counting half

@@ -291,8 +291,7 @@ fn losses(
 
     // The whole photo against the same sentences, and against captions.
     let whole = unit(seen.embedding);
-    let image_logits =
-        (whole.clone().matmul(direction.transpose()) * scale.clone().unsqueeze::<2>()).reshape([images]);
+    let image_logits = (whole.clone().matmul(direction.transpose()) * scale.clone().unsqueeze::<2>()).reshape([images]);
     let image = balanced_binary(image_logits, bad, good);
     let captioned = whole.select(0, integers(episode.captioned.clone(), device));
     let caption = contrastive(captioned.matmul(captions.transpose()) * scale.unsqueeze::<2>());
@@ -314,8 +313,7 @@ fn losses(
             .narrow(1, REFERENCES * per_image, queries * per_image)
             .reshape([products * queries * per_image])
     };
-    let episodic =
-        balanced_binary(logits.clone(), of_queries(positive, patches), of_queries(negative, patches));
+    let episodic = balanced_binary(logits.clone(), of_queries(positive, patches), of_queries(negative, patches));
     let query_bad: Vec<bool> =
         episode.anomalous.chunks(PHOTOS).flat_map(|product| product[REFERENCES..].to_vec()).collect();
     let query_good = flag(query_bad.iter().map(|bad| !bad).collect());
@@ -419,8 +417,9 @@ fn save_checkpoint(
         bytes.extend(value.to_le_bytes());
     }
     let part = work.join("optimiser.part.bpk");
-    optimiser.save(&part).map_err(|error| {
-        Error::Io { message: format!("Cannot write the optimiser's state: {error:?}."), path: Some(part.clone()) }
+    optimiser.save(&part).map_err(|error| Error::Io {
+        message: format!("Cannot write the optimiser's state: {error:?}."),
+        path: Some(part.clone()),
     })?;
     let whole = work.join("optimiser.bpk");
     std::fs::rename(&part, &whole).map_err(|e| Error::io("Cannot write the optimiser's state", &whole, &e))?;
@@ -444,7 +443,8 @@ fn write_folder(folder: &Path, config: &ClipConfig, tokenizer: &serde_json::Valu
     let pretty = |value: &serde_json::Value| {
         serde_json::to_vec_pretty(value).map_err(|e| Error::bug(format!("JSON that cannot be written ({e}).")))
     };
-    let config = serde_json::to_value(config).map_err(|e| Error::bug(format!("a configuration without JSON ({e}).")))?;
+    let config =
+        serde_json::to_value(config).map_err(|e| Error::bug(format!("a configuration without JSON ({e}).")))?;
     let size = config["vision_config"]["image_size"].clone();
     let preprocessor = json!({
         "image_processor_type": "CLIPImageProcessor",

@@ -50,7 +50,9 @@ pub fn tokenizer_json(words: &[String]) -> (Value, usize) {
         }
         // The most frequent pair; of equals the first in the alphabet.
         let best = counts.iter().max_by(|a, b| a.1.cmp(b.1).then_with(|| b.0.cmp(a.0)));
-        let Some((left, right)) = best.map(|((left, right), _)| ((*left).to_owned(), (*right).to_owned())) else { break };
+        let Some((left, right)) = best.map(|((left, right), _)| ((*left).to_owned(), (*right).to_owned())) else {
+            break;
+        };
         let joined = format!("{left}{right}");
         for parts in &mut pieces {
             let mut at = 0;
@@ -96,7 +98,8 @@ mod tests {
 
     #[test]
     fn known_words_are_one_token_and_unknown_ones_still_split() {
-        let words: Vec<String> = ["a", "photo", "of", "hole", "whole", "blowhole", "scratch"].map(str::to_owned).to_vec();
+        let words: Vec<String> =
+            ["a", "photo", "of", "hole", "whole", "blowhole", "scratch"].map(str::to_owned).to_vec();
         let (file, count) = tokenizer_json(&words);
         let tokenizer = tokenizers::Tokenizer::from_bytes(file.to_string().as_bytes()).expect("valid file");
         let ids = |text: &str| tokenizer.encode(text, true).expect("any text").get_ids().to_vec();

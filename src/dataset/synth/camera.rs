@@ -44,7 +44,9 @@ impl Camera {
             highlights: if chance.flip(0.3) { 1 + chance.below(3) } else { 0 },
             highlight_gain: chance.uniform(0.1, 0.6),
             vignette: if chance.flip(0.3) { chance.uniform(0.1, 0.7) } else { 0.0 },
-            border: chance.flip(0.22).then(|| [0; 4].map(|_| if chance.flip(0.4) { chance.uniform(1.0, 14.0) } else { -9.0 })),
+            border: chance
+                .flip(0.22)
+                .then(|| [0; 4].map(|_| if chance.flip(0.4) { chance.uniform(1.0, 14.0) } else { -9.0 })),
             border_tone: if chance.flip(0.75) { chance.uniform(0.0, 0.12) } else { chance.uniform(0.85, 1.0) },
             blur: if chance.flip(0.7) { chance.uniform(0.0, 1.3) } else { 0.0 },
             noise: chance.uniform(0.0, 0.035),
@@ -105,7 +107,8 @@ impl Camera {
             let m = margins.map(|m| (m + chance.normal() * 1.5) * u);
             let tilt = chance.normal() * 0.02;
             let frame = Plane::from_fn(size, |x, y| {
-                let inside = (x - m[0] + tilt * y).min(y - m[1] - tilt * x).min(n - m[2] - x + tilt * y).min(n - m[3] - y);
+                let inside =
+                    (x - m[0] + tilt * y).min(y - m[1] - tilt * x).min(n - m[2] - x + tilt * y).min(n - m[3] - y);
                 (1.0 - inside).clamp(0.0, 1.0)
             });
             photo = photo.tinted([self.border_tone; 3], &frame);
@@ -146,9 +149,9 @@ impl Camera {
 
 /// Luminance quantisation of JPEG, annex K.1.
 const QUANTISATION: [u8; 64] = [
-    16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87,
-    80, 62, 18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92, 49, 64, 78, 87, 103, 121, 120, 101, 72, 92,
-    95, 98, 112, 100, 103, 99,
+    16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51,
+    87, 80, 62, 18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92, 49, 64, 78, 87, 103, 121, 120, 101,
+    72, 92, 95, 98, 112, 100, 103, 99,
 ];
 
 /// Quantises 8×8 blocks of the cosine transform as JPEG does at `quality`, each channel alike.

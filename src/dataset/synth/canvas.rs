@@ -241,18 +241,12 @@ impl Plane {
             let ((x0, y0), (x1, y1)) = (pair[0], pair[1]);
             let (dx, dy) = (x1 - x0, y1 - y0);
             let square = (dx * dx + dy * dy).max(1e-6);
-            self.region(
-                x0.min(x1) - half,
-                y0.min(y1) - half,
-                x0.max(x1) + half,
-                y0.max(y1) + half,
-                |x, y, pixel| {
-                    let t = (((x - x0) * dx + (y - y0) * dy) / square).clamp(0.0, 1.0);
-                    let (ex, ey) = (x - x0 - t * dx, y - y0 - t * dy);
-                    let c = (half + 0.5 - (ex * ex + ey * ey).sqrt()).clamp(0.0, 1.0);
-                    pixel.max(c * strength)
-                },
-            );
+            self.region(x0.min(x1) - half, y0.min(y1) - half, x0.max(x1) + half, y0.max(y1) + half, |x, y, pixel| {
+                let t = (((x - x0) * dx + (y - y0) * dy) / square).clamp(0.0, 1.0);
+                let (ex, ey) = (x - x0 - t * dx, y - y0 - t * dy);
+                let c = (half + 0.5 - (ex * ex + ey * ey).sqrt()).clamp(0.0, 1.0);
+                pixel.max(c * strength)
+            });
         }
     }
 
@@ -416,6 +410,8 @@ mod tests {
     fn turning_by_nothing_cuts_out_the_middle() {
         let plane = Plane::from_fn(41, |x, y| x + 100.0 * y);
         let middle = plane.turned(21, 0.0);
-        assert!((middle.at(0, 0) - plane.at(10, 10)).abs() < 1e-2 && (middle.at(20, 20) - plane.at(30, 30)).abs() < 1e-2);
+        assert!(
+            (middle.at(0, 0) - plane.at(10, 10)).abs() < 1e-2 && (middle.at(20, 20) - plane.at(30, 30)).abs() < 1e-2
+        );
     }
 }

@@ -137,7 +137,11 @@ fn border(chance: &mut Chance, part: Option<&Plane>) -> Option<(f32, f32)> {
     let n = part.size;
     let on_border = |x: usize, y: usize| {
         let inside = part.at(x, y) > 0.5;
-        inside && (part.at(x + 1, y) < 0.5 || part.at(x, y + 1) < 0.5 || part.at(x - 1, y) < 0.5 || part.at(x, y - 1) < 0.5)
+        inside
+            && (part.at(x + 1, y) < 0.5
+                || part.at(x, y + 1) < 0.5
+                || part.at(x - 1, y) < 0.5
+                || part.at(x, y - 1) < 0.5)
     };
     let points: Vec<(usize, usize)> =
         (1..n - 1).flat_map(|y| (1..n - 1).map(move |x| (x, y))).filter(|&(x, y)| on_border(x, y)).collect();
@@ -186,7 +190,8 @@ pub fn paint(photo: &Canvas, scene: &Scene<'_>, kind: DefectKind, chance: &mut C
             photo.clone().zip(&m, |v, m| v + m * sign * strength)
         }
         DefectKind::Crack => {
-            let (length, width) = (chance.uniform(15.0, 100.0) * u, chance.choose(&[0.7, 1.0, 1.0, 1.5, 2.0, 3.0, 4.0]) * u);
+            let (length, width) =
+                (chance.uniform(15.0, 100.0) * u, chance.choose(&[0.7, 1.0, 1.0, 1.5, 2.0, 3.0, 4.0]) * u);
             let jag = chance.uniform(0.3, 1.0);
             let m = on_part(line(chance, size, (cx, cy), length, width, jag, true));
             let dark = (strength + 0.25).min(1.0);
@@ -216,7 +221,8 @@ pub fn paint(photo: &Canvas, scene: &Scene<'_>, kind: DefectKind, chance: &mut C
             out
         }
         DefectKind::Stain => {
-            let m = blob(chance, size, cx, cy, radius + 4.0 * u).blurred(chance.uniform(0.5 * u, (radius * 0.4).max(0.6 * u)));
+            let m = blob(chance, size, cx, cy, radius + 4.0 * u)
+                .blurred(chance.uniform(0.5 * u, (radius * 0.4).max(0.6 * u)));
             let cloud = Plane::fractal(chance, size, 8.0, 2, 0.5, 1.0);
             let opacity = chance.uniform(0.3, 0.9);
             let m = m.zip(&cloud, |m, c| (m * (1.0 + 0.3 * c)).clamp(0.0, 1.0) * opacity);
@@ -244,8 +250,7 @@ pub fn paint(photo: &Canvas, scene: &Scene<'_>, kind: DefectKind, chance: &mut C
                 }
                 _ => {
                     let tone = (light + sign * strength).clamp(0.0, 1.0);
-                    let below =
-                        if chance.flip(0.5) { scene.other.clone() } else { Canvas::filled(size, [tone; 3]) };
+                    let below = if chance.flip(0.5) { scene.other.clone() } else { Canvas::filled(size, [tone; 3]) };
                     let x = if chance.flip(0.5) { chance.choose(&[0.0, size as f32]) } else { cx };
                     (blob(chance, size, x, cy, radius + 4.0 * u), below)
                 }
@@ -317,7 +322,8 @@ pub fn paint(photo: &Canvas, scene: &Scene<'_>, kind: DefectKind, chance: &mut C
             photo.clone().zip(&soft.zip(&grain, |m, g| m * (g * gain + shift)), |v, d| v + d)
         }
         DefectKind::Uneven => {
-            let m = on_part(if chance.flip(0.5) { wide(chance, size, cx, cy, u) } else { band(chance, size, cx, cy, u) });
+            let m =
+                on_part(if chance.flip(0.5) { wide(chance, size, cx, cy, u) } else { band(chance, size, cx, cy, u) });
             let soft = m.blurred(chance.log_uniform(0.5, 9.0) * u);
             let cloud = Plane::noise(chance, size, 6.0, 6.0);
             let gain = chance.uniform(0.1, 0.4) * sign;

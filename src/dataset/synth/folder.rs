@@ -84,7 +84,8 @@ pub fn write_dataset(options: &SynthOptions, mut progress: impl FnMut(usize, usi
             if let Some(kind) = sample.kind {
                 let mask = sample.mask.iter().map(|&m| if m > 0 { 255 } else { 0 }).collect();
                 let side = sample.size as u32;
-                let mask = GrayImage::from_raw(side, side, mask).ok_or_else(|| Error::bug("a mask of the wrong size."))?;
+                let mask =
+                    GrayImage::from_raw(side, side, mask).ok_or_else(|| Error::bug("a mask of the wrong size."))?;
                 let folder = root.join("ground_truth").join(kind.name());
                 write_png(&folder, &format!("{stem}_mask.png"), &image::DynamicImage::ImageLuma8(mask))?;
                 summary.masks += 1;

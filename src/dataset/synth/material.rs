@@ -150,7 +150,8 @@ impl Material {
             Pattern::Smooth => Plane::noise(chance, n, 3.0, 3.0).map(|v| 0.5 + 0.3 * v),
             Pattern::Cast => {
                 let base = 2.0 * exp(2.7 * q[0]);
-                Plane::fractal(chance, n, base, 1 + (4.0 * q[1]) as usize, 0.4 + 0.5 * q[2], 0.5 + 1.5 * q[3]).as_texture()
+                Plane::fractal(chance, n, base, 1 + (4.0 * q[1]) as usize, 0.4 + 0.5 * q[2], 0.5 + 1.5 * q[3])
+                    .as_texture()
             }
             Pattern::Brushed => Plane::fractal(chance, n, 2.0 + 6.0 * q[0], 3, 0.8, 8.0 + 24.0 * q[1]).as_texture(),
             Pattern::Ground => {
@@ -213,7 +214,8 @@ impl Material {
                 })
             }
             Pattern::Turned => {
-                let centre = [0.5 + 0.6 * (q[0] - 0.5), 0.5 + 0.6 * (q[1] - 0.5)].map(|c| (c + 0.01 * chance.normal()) * n as f32);
+                let centre = [0.5 + 0.6 * (q[0] - 0.5), 0.5 + 0.6 * (q[1] - 0.5)]
+                    .map(|c| (c + 0.01 * chance.normal()) * n as f32);
                 let rings = Plane::fractal(chance, n, 20.0 + 60.0 * q[2], 2, 0.7, 0.02);
                 let sheen = 0.25 * q[3];
                 let middle = n / 2;

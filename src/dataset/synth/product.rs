@@ -75,7 +75,8 @@ impl Print {
                 strokes.push([(x, y0), (x, y0 + height)]);
             } else {
                 // Strokes between the corners and middles of a 3×3 grid look like letters from a distance.
-                let mut knot = || (x + width * 0.5 * chance.below(3) as f32, y0 + height * 0.5 * chance.below(3) as f32);
+                let mut knot =
+                    || (x + width * 0.5 * chance.below(3) as f32, y0 + height * 0.5 * chance.below(3) as f32);
                 let mut last = knot();
                 for _ in 0..4 {
                     let next = knot();

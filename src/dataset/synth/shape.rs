@@ -28,17 +28,8 @@ pub enum ShapeKind {
 
 impl ShapeKind {
     /// Outlines used in training.
-    pub const TRAINED: [Self; 9] = [
-        Self::Disc,
-        Self::Ring,
-        Self::Plate,
-        Self::Gear,
-        Self::Chip,
-        Self::Bars,
-        Self::Cable,
-        Self::Free,
-        Self::Tile,
-    ];
+    pub const TRAINED: [Self; 9] =
+        [Self::Disc, Self::Ring, Self::Plate, Self::Gear, Self::Chip, Self::Bars, Self::Cable, Self::Free, Self::Tile];
     /// Outlines used for validation only.
     pub const HELD_OUT: [Self; 5] = [Self::Nut, Self::Bracket, Self::Capsule, Self::Cross, Self::Crescent];
 
@@ -121,7 +112,12 @@ impl Shape {
             m.disc(px, py, radius.max(0.7) * u, value);
         };
         let around = |n: usize, radius: &dyn Fn(usize) -> f32| -> Vec<(f32, f32)> {
-            (0..n).map(|i| { let t = TAU * i as f32 / n as f32; place(cos(t) * radius(i), sin(t) * radius(i)) }).collect()
+            (0..n)
+                .map(|i| {
+                    let t = TAU * i as f32 / n as f32;
+                    place(cos(t) * radius(i), sin(t) * radius(i))
+                })
+                .collect()
         };
         match self.kind {
             ShapeKind::Disc => disc(&mut m, 0.0, 0.0, r, 1.0),
