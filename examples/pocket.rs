@@ -18,7 +18,7 @@ fn options() -> Result<PocketOptions> {
             "--work" => options.work = value.clone().into(),
             "--seed" => options.seed = value.parse().map_err(|_| wrong())?,
             "--rate" => options.rate = value.parse().map_err(|_| wrong())?,
-            "--steps" => options.steps = whole()?,
+            "--steps" => (options.steps, options.first_plan) = (whole()?, None),
             "--products" => options.products = whole()?,
             "--save-every" => options.save_every = whole()?,
             "--stop-after" => options.stop_after = Some(whole()?),

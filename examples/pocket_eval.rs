@@ -191,7 +191,9 @@ fn smoothed(map: &[f32], height: usize, width: usize, sigma: f32) -> Vec<f32> {
     let radius = (4.0 * sigma + 0.5) as i64;
     let mut kernel: Vec<f32> = (-radius..=radius).map(|d| (-0.5 * (d as f32 / sigma).powi(2)).exp()).collect();
     let sum: f32 = kernel.iter().sum();
-    kernel.iter_mut().for_each(|k| *k /= sum);
+    for k in &mut kernel {
+        *k /= sum;
+    }
     let pass = |source: &[f32], step: usize, length: usize, at: usize, base: usize| -> f32 {
         kernel
             .iter()

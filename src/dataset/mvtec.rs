@@ -3,10 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::photo::EXTENSIONS;
 use crate::{Error, Result};
-
-/// File endings of photos, in lower case.
-const ENDINGS: [&str; 9] = ["png", "jpg", "jpeg", "bmp", "tif", "tiff", "webp", "ppm", "pgm"];
 
 /// One test photo.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,7 +115,7 @@ fn photos(folder: &Path) -> Result<Vec<PathBuf>> {
     let is_photo = |path: &PathBuf| {
         let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
-        !hidden && path.is_file() && ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
+        !hidden && path.is_file() && ending.is_some_and(|ending| EXTENSIONS.contains(&ending.as_str()))
     };
     Ok(entries(folder)?.into_iter().filter(is_photo).collect())
 }

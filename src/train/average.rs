@@ -55,15 +55,13 @@ impl ModuleMapper for Installer {
         self.count += 1;
         let old = param.val();
         let shape = old.dims();
-        match self.values.next().filter(|values| values.len() == shape.iter().product::<usize>()) {
-            Some(values) => {
-                let tensor = Tensor::from_data(TensorData::new(values, shape), &old.device());
-                Param::initialized(ParamId::from(self.count), tensor.require_grad())
-            }
-            None => {
-                self.problem.get_or_insert_with(|| format!("Weight {} of the checkpoint does not fit.", self.count));
-                param
-            }
+        let values = self.values.next().filter(|values| values.len() == shape.iter().product::<usize>());
+        if let Some(values) = values {
+            let tensor = Tensor::from_data(TensorData::new(values, shape), &old.device());
+            param.transform_for_load(tensor, ParamId::from(self.count))
+        } else {
+            self.problem.get_or_insert_with(|| format!("Weight {} of the checkpoint does not fit.", self.count));
+            param
         }
     }
 }
@@ -123,7 +121,9 @@ mod tests {
     fn the_average_of_equal_weights_is_those_weights() {
         let layer = LinearConfig::new(3, 2).init(&Device::flex());
         let mut average = Average::new(0.9);
-        (0..20).for_each(|_| average.update(&layer).expect("readable"));
+        for _ in 0..20 {
+            average.update(&layer).expect("readable");
+        }
         let values = collect(&layer).expect("readable");
         assert!(average.values.iter().flatten().zip(values.iter().flatten()).all(|(a, b)| (a - b).abs() < 1e-6));
     }

@@ -43,6 +43,9 @@ pub struct PocketOptions {
     pub work: PathBuf,
     pub seed: u64,
     pub steps: usize,
+    /// (until, steps): before step `until` the learning rate is that of a run of so many steps, as it was when the
+    /// published weights were trained. `None` is one cosine over the whole run.
+    pub first_plan: Option<(usize, usize)>,
     /// Products per step, each with six photos.
     pub products: usize,
     /// Side of the crops in pixels.
@@ -61,7 +64,8 @@ impl Default for PocketOptions {
             out: PathBuf::from("models/pocket"),
             work: PathBuf::from("target/pocket"),
             seed: 20,
-            steps: 4000,
+            steps: 2950,
+            first_plan: Some((1000, 3300)),
             products: 6,
             crop: 96,
             rate: 1.5e-3,
@@ -72,6 +76,7 @@ impl Default for PocketOptions {
 }
 
 /// The network's sizes; `vocab_size` is the tokenizer's.
+#[expect(clippy::approx_constant, reason = "a start value near ln 10, kept as the published weights had it")]
 pub fn config(vocab_size: usize) -> ClipConfig {
     ClipConfig {
         text_config: TextConfig {
@@ -163,7 +168,10 @@ pub fn run(options: &PocketOptions, mut report: impl FnMut(&str)) -> Result<()> 
     }
     let shape = EpisodeShape { products: options.products, crop: options.crop, patch: config.vision_config.patch_size };
     let last = options.stop_after.unwrap_or(options.steps).min(options.steps);
-    let schedule = Schedule { peak: options.rate, warm_up: 150.min(options.steps / 10 + 1), steps: options.steps };
+    let schedule = |step: usize| {
+        let steps = options.first_plan.filter(|&(until, _)| step < until).map_or(options.steps, |(_, steps)| steps);
+        Schedule { peak: options.rate, warm_up: 150.min(steps / 10 + 1), steps }.rate(step)
+    };
     let mut log = Log::open(&options.work.join("losses.csv"), first)?;
 
     // Photos of the next steps are painted while the network is busy with this one.
@@ -186,12 +194,12 @@ pub fn run(options: &PocketOptions, mut report: impl FnMut(&str)) -> Result<()> 
             return Err(Error::bug(format!("the loss of step {step} is not finite: {terms:?}.")));
         }
         let gradients = GradientsParams::from_grads(loss.backward(), &trainee);
-        trainee = optimiser.step(schedule.rate(step), trainee, gradients);
+        trainee = optimiser.step(schedule(step), trainee, gradients);
         let done = step + 1;
         if done % 4 == 0 {
             average.update(&trainee)?;
         }
-        log.line(step, schedule.rate(step), terms)?;
+        log.line(step, schedule(step), terms)?;
         if done % 20 == 0 || done == last {
             let speed = ((done - first) * shape.images()) as f64 / started.elapsed().as_secs_f64();
             let left = (last - done) as f64 * shape.images() as f64 / speed / 60.0;

@@ -126,7 +126,9 @@ impl Plane {
             })
             .collect();
         let sum: f32 = kernel.iter().sum();
-        kernel.iter_mut().for_each(|k| *k /= sum);
+        for k in &mut kernel {
+            *k /= sum;
+        }
         let n = self.size;
         let mut padded = vec![0.0_f32; n + 2 * radius];
         let mut half = vec![0.0_f32; n * n];
@@ -184,6 +186,7 @@ impl Plane {
     }
 
     /// The middle `size` × `size` of the picture turned by `angle` radians.
+    #[must_use]
     pub fn turned(&self, size: usize, angle: f32) -> Self {
         let (s, c) = (super::chance::sin(angle), super::chance::cos(angle));
         let (from, to) = ((self.size - 1) as f32 * 0.5, (size - 1) as f32 * 0.5);
@@ -353,6 +356,7 @@ impl Canvas {
     }
 
     /// Pixel (x, y) taken from (x + dx, y + dy) of the picture.
+    #[must_use]
     pub fn displaced(&self, dx: &Plane, dy: &Plane) -> Self {
         let n = self.size();
         let plane = |c: usize| {

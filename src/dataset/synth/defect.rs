@@ -243,17 +243,13 @@ pub fn paint(photo: &Canvas, scene: &Scene<'_>, kind: DefectKind, chance: &mut C
         }
         DefectKind::Missing => {
             let edge = border(chance, scene.part).filter(|_| chance.flip(0.85));
-            let (m, below) = match (edge, scene.background) {
-                (Some((x, y)), Some(background)) => {
-                    let m = on_part(blob(chance, size, x, y, radius + 3.0 * u));
-                    (m, background.clone())
-                }
-                _ => {
-                    let tone = (light + sign * strength).clamp(0.0, 1.0);
-                    let below = if chance.flip(0.5) { scene.other.clone() } else { Canvas::filled(size, [tone; 3]) };
-                    let x = if chance.flip(0.5) { chance.choose(&[0.0, size as f32]) } else { cx };
-                    (blob(chance, size, x, cy, radius + 4.0 * u), below)
-                }
+            let (m, below) = if let (Some((x, y)), Some(background)) = (edge, scene.background) {
+                (on_part(blob(chance, size, x, y, radius + 3.0 * u)), background.clone())
+            } else {
+                let tone = (light + sign * strength).clamp(0.0, 1.0);
+                let below = if chance.flip(0.5) { scene.other.clone() } else { Canvas::filled(size, [tone; 3]) };
+                let x = if chance.flip(0.5) { chance.choose(&[0.0, size as f32]) } else { cx };
+                (blob(chance, size, x, cy, radius + 4.0 * u), below)
             };
             let mut out = photo.clone().covered(&below, &m);
             if chance.flip(0.5) {
