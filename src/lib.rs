@@ -20,6 +20,7 @@ pub mod model;
 pub mod photo;
 pub mod recipe;
 pub mod report;
+pub mod samples;
 pub mod train;
 
 pub use error::{Error, Result};

@@ -1,0 +1,223 @@
+//! `hairline models`: what there is, what is installed, downloading and verifying.
+
+use std::ops::ControlFlow;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::console::Console;
+use super::interrupt;
+use crate::model::catalog::{self, CatalogEntry};
+use crate::model::hub::{self, Hub};
+use crate::model::source::POCKET;
+use crate::model::{ClipModel, ModelInfo, ModelSource, models_dir};
+use crate::{Error, Result, gpu};
+
+/// Arguments of `hairline models`.
+#[derive(Clone, Debug, Args)]
+pub struct ModelsArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum What {
+    /// The embedded model, the catalogue, and what is installed
+    List {
+        /// Print a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Load a model and describe it
+    Info {
+        /// Catalogue id, `pocket`, or a folder in the Hugging Face layout
+        #[arg(value_name = "ID|DIR")]
+        id: String,
+        /// Print a JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Download a model; an interrupted download goes on where it stopped
+    Pull {
+        /// Id of the form organisation/name
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+    /// Compare a downloaded model's files with their checksums
+    Verify {
+        /// Id of an installed model; without one all are verified
+        #[arg(value_name = "ID")]
+        id: Option<String>,
+    },
+}
+
+/// One line of the list.
+#[derive(Debug, Serialize)]
+struct Row {
+    id: String,
+    installed: bool,
+    megabytes: u64,
+    licence: String,
+    summary: String,
+}
+
+/// Runs one of the verbs.
+pub fn run(args: ModelsArgs, console: &Console) -> Result<()> {
+    match args.what {
+        What::List { json } => list(json, console),
+        What::Info { id, json } => info(&id, json),
+        What::Pull { id } => pull(&id, console),
+        What::Verify { id } => verify(id, console),
+    }
+}
+
+fn list(json: bool, console: &Console) -> Result<()> {
+    let installed = catalog::installed()?;
+    let mut rows = vec![Row {
+        id: POCKET.to_owned(),
+        installed: true,
+        megabytes: 0,
+        licence: "as this program".to_owned(),
+        summary: "embedded: trained on procedural parts only".to_owned(),
+    }];
+    let entries = catalog::catalog()?;
+    let known: Vec<String> = entries.iter().map(|entry| entry.id.clone()).collect();
+    rows.extend(entries.into_iter().map(|entry| Row {
+        installed: installed.iter().any(|model| model.id == entry.id),
+        id: entry.id,
+        megabytes: entry.megabytes,
+        licence: entry.licence,
+        summary: entry.summary,
+    }));
+    rows.extend(installed.into_iter().filter(|model| !known.contains(&model.id)).map(|model| Row {
+        id: model.id,
+        installed: true,
+        megabytes: 0,
+        licence: "see the model's own page".to_owned(),
+        summary: "not in the catalogue".to_owned(),
+    }));
+    if json {
+        return Console::print_json(&rows);
+    }
+    let width = rows.iter().map(|row| row.id.len()).max().unwrap_or(0);
+    for row in rows {
+        let state = if row.installed { "installed" } else { "-" };
+        let size = if row.megabytes > 0 { format!("{} MB", row.megabytes) } else { String::new() };
+        let line = format!("{:width$}  {state:<9}  {size:>8}  {}", row.id, row.summary);
+        if !Console::print(line.trim_end()) {
+            return Ok(());
+        }
+    }
+    console.note(format!("Models are kept in {}", models_dir()?.display()));
+    Ok(())
+}
+
+fn info(id: &str, json: bool) -> Result<()> {
+    let source = match ModelSource::resolve(id) {
+        Ok(source) => source,
+        Err(error) => {
+            // Not installed, but known: say what the catalogue says.
+            let Some(entry) = catalog::find(id)? else { return Err(error) };
+            if json {
+                return Console::print_json(&entry);
+            }
+            describe(&entry);
+            return Ok(());
+        }
+    };
+    let model = ClipModel::load(&source, &gpu::Compute::cpu().device)?;
+    let info: &ModelInfo = model.info();
+    if json {
+        return Console::print_json(info);
+    }
+    let patch_head = if info.has_patch_head { format!("{} numbers", info.patch_head_dim) } else { "none".to_owned() };
+    for (name, value) in [
+        ("Id", info.id.clone()),
+        ("SHA-256", info.sha256.clone()),
+        ("Input", format!("{} px, patches of {} px", info.image_size, info.patch_size)),
+        ("Vision tower", format!("{} blocks of width {}", info.layers, info.width)),
+        ("Layers compared", format!("{:?}", model.default_layers())),
+        ("Embedding", format!("{} numbers", info.embedding_dim)),
+        ("Patch embedding", patch_head),
+        ("Text", format!("{} tokens at most", info.max_tokens)),
+    ] {
+        if !Console::print(&format!("{name:<16}  {value}")) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn describe(entry: &CatalogEntry) {
+    for (name, value) in [
+        ("Id", entry.id.clone()),
+        ("Installed", format!("no; hairline models pull {}", entry.id)),
+        ("Size", format!("about {} MB", entry.megabytes)),
+        ("Licence", entry.licence.clone()),
+        ("What", entry.summary.clone()),
+    ] {
+        if !Console::print(&format!("{name:<16}  {value}")) {
+            break;
+        }
+    }
+}
+
+fn pull(id: &str, console: &Console) -> Result<()> {
+    if id == POCKET {
+        console.note("pocket is part of the program; there is nothing to download.");
+        return Ok(());
+    }
+    interrupt::listen()?;
+    let hub = Hub::from_environment()?;
+    let entry = catalog::find(id)?.unwrap_or_else(|| CatalogEntry::unlisted(id));
+    console.note(format!("{id}, about {} MB. Licence: {}", entry.megabytes, entry.licence));
+    let mut current: Option<(String, super::console::Progress)> = None;
+    let folder = hub.pull(&entry, &mut |step| {
+        if current.as_ref().is_none_or(|(file, _)| *file != step.file) {
+            let total = step.total.unwrap_or(0);
+            current = Some((step.file.clone(), console.bytes(total, &step.file)));
+        }
+        if let Some((_, progress)) = &mut current {
+            progress.set(step.done);
+        }
+        if interrupt::wanted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    drop(current);
+    let files = hub::verify(&folder)?;
+    console.note(format!("{files} files complete and verified."));
+    Console::print(&folder.display().to_string());
+    Ok(())
+}
+
+fn verify(id: Option<String>, console: &Console) -> Result<()> {
+    let mut models = catalog::installed()?;
+    if let Some(id) = id {
+        if id == POCKET {
+            Console::print("pocket  part of the program");
+            return Ok(());
+        }
+        models.retain(|model| model.id == id);
+        if models.is_empty() {
+            return Err(Error::input(format!("{id} is not installed. Download it: hairline models pull {id}")));
+        }
+    }
+    if models.is_empty() {
+        console.note("No model is installed besides the embedded one.");
+    }
+    let mut damaged = 0;
+    for model in models {
+        match hub::verify(&model.folder) {
+            Ok(files) => {
+                Console::print(&format!("{}  {files} files as downloaded", model.id));
+            }
+            Err(error) => {
+                damaged += 1;
+                Console::failure(&error);
+            }
+        }
+    }
+    match damaged {
+        0 => Ok(()),
+        n => Err(Error::model(format!("{n} of the models could not be verified; the reasons stand above."))),
+    }
+}
