@@ -127,6 +127,20 @@ fn averaged(grids: &[Grid]) -> Grid {
     sum
 }
 
+/// (value − median) / (1.4826 · median absolute deviation), as the detector does where there are no references.
+fn standardised(mut grid: Grid) -> Grid {
+    let median = |values: &mut Vec<f32>| {
+        let middle = values.len() / 2;
+        *values.select_nth_unstable_by(middle, f32::total_cmp).1
+    };
+    let centre = median(&mut grid.values.clone());
+    let spread = 1.4826 * median(&mut grid.values.iter().map(|v| (v - centre).abs()).collect());
+    for value in &mut grid.values {
+        *value = (*value - centre) / (spread + 1e-6);
+    }
+    grid
+}
+
 /// Unit hidden states of all layers side by side, per patch.
 fn hidden_patches(features: &VisionFeatures) -> Vec<f32> {
     let patches = features.rows * features.cols;
@@ -358,6 +372,7 @@ fn measure() -> Result<()> {
     let want = Want { layers, project: true, patch_head: true };
     let bench = Bench { model: &model, texts: [normal?, anomalous?], want, size: options.size };
     let last = |case: &Case| averaged(&case.text);
+    let standard = |case: &Case| standardised(averaged(&case.text));
     for (name, outlines) in [("synth, unseen seed", Outlines::Trained), ("synth, unseen outlines", Outlines::HeldOut)] {
         if options.products == 0 {
             break;
@@ -387,6 +402,10 @@ fn measure() -> Result<()> {
             }
         } else {
             line(&format!("{name}: zero-shot"), judge(&cases, last, options.sigma, options.top, None)?);
+            line(
+                &format!("{name}: zero-shot, standardised"),
+                judge(&cases, standard, options.sigma, options.top, None)?,
+            );
             line(&format!("{name}: 4 references, learned"), judge(&cases, learned, options.sigma, options.top, None)?);
             line(&format!("{name}: 4 references, hidden"), judge(&cases, hidden, options.sigma, options.top, None)?);
         }
@@ -401,6 +420,12 @@ fn measure() -> Result<()> {
         for only in every {
             let name = format!("{}{}", class.name, only.map_or(String::new(), |kind| format!(", {kind}")));
             line(&format!("{name}: zero-shot"), judge(&cases, last, options.sigma, options.top, only)?);
+            if only.is_none() {
+                line(
+                    &format!("{name}: zero-shot, standardised"),
+                    judge(&cases, standard, options.sigma, options.top, only)?,
+                );
+            }
             if cases.iter().all(|case| case.learned.is_some()) {
                 let n = options.references;
                 line(
