@@ -1,6 +1,18 @@
-//! Device choice and hand-written kernels. The only place that knows wgpu and WGSL.
+//! Device choice, hand-written kernels, and what makes a transformer fast on the processor. The only place that knows
+//! wgpu and WGSL, and instruction sets.
 
+pub mod attention;
 pub mod device;
 pub mod kernels;
+pub mod linear;
+mod simd;
 
 pub use device::{Compute, DeviceKind, DevicePolicy, choose};
+
+use burn::backend::DispatchDevice;
+use burn::tensor::{DType, Tensor};
+
+/// Whether `x` is an f32 tensor on the processor without gradients: what [`linear`] and [`attention`] work on.
+pub fn is_plain_cpu<const D: usize>(x: &Tensor<D>) -> bool {
+    x.dtype() == DType::F32 && matches!(x.device().as_dispatch(), DispatchDevice::Flex(_))
+}

@@ -2,7 +2,7 @@
 //! Words"; reference: transformers `modeling_clip.py`). Query, key and value are one fused linear layer. Every linear
 //! layer of a block goes through [`dense`], the one place where a device may have something faster.
 
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig, PaddingConfig2d};
 use burn::tensor::module::attention;
@@ -10,9 +10,13 @@ use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Device, Tensor, activation};
 
 use super::config::Activation;
+use crate::gpu;
 
 /// A linear layer and its activation: `[batch, tokens, in]` → `[batch, tokens, out]`.
 pub fn dense(layer: &Linear, x: Tensor<3>, after: Activation) -> Tensor<3> {
+    if gpu::is_plain_cpu(&x) {
+        return gpu::linear::linear(x, layer.weight.val(), layer.bias.as_ref().map(Param::val), after);
+    }
     activate(layer.forward(x), after)
 }
 
@@ -67,6 +71,10 @@ impl Attention {
         let [batch, tokens, width] = x.dims();
         let head = width / self.heads;
         let qkv = dense(&self.qkv, x, Activation::Identity);
+        if gpu::is_plain_cpu(&qkv) {
+            let mixed = gpu::attention::self_attention(qkv, self.heads, self.causal);
+            return dense(&self.out, mixed, Activation::Identity);
+        }
         let part = |index: usize| {
             qkv.clone().narrow(2, index * width, width).reshape([batch, tokens, self.heads, head]).swap_dims(1, 2)
         };

@@ -9,7 +9,7 @@ use burn_cubecl::CubeBackend;
 use rayon::prelude::*;
 
 use super::launch::{Shader, fresh, launch, packed};
-use super::simd::{mul_add, widest};
+use crate::gpu::simd::{mul_add, widest};
 
 const SHADER: Shader =
     Shader { name: "fuse_maps", text: include_str!("../../../shaders/fuse_maps.wgsl"), workgroup: (64, 1) };

@@ -5,7 +5,6 @@
 pub mod fuse_maps;
 pub mod launch;
 pub mod nearest_patch;
-mod simd;
 pub mod smooth_map;
 
 pub use fuse_maps::{Term, fuse_maps};

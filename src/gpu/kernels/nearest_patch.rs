@@ -12,7 +12,7 @@ use gemmkit::{MatMut, MatRef, Parallelism, gemm};
 use rayon::prelude::*;
 
 use super::launch::{Shader, fresh, launch, packed};
-use super::simd::{mul_add, widest};
+use crate::gpu::simd::{mul_add, widest};
 
 const SHADER: Shader =
     Shader { name: "nearest_patch", text: include_str!("../../../shaders/nearest_patch.wgsl"), workgroup: (16, 16) };

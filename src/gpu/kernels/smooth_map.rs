@@ -9,7 +9,7 @@ use burn_cubecl::CubeBackend;
 use rayon::prelude::*;
 
 use super::launch::{Shader, fresh, launch, packed, upload};
-use super::simd::{mul_add, widest};
+use crate::gpu::simd::{mul_add, widest};
 
 const SHADER: Shader =
     Shader { name: "smooth_map", text: include_str!("../../../shaders/smooth_map.wgsl"), workgroup: (16, 16) };

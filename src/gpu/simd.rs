@@ -1,0 +1,216 @@
+//! Inner loops compiled several times, of which the widest version that the processor has is picked at run time: the
+//! package is built for the oldest x86-64, whose vectors are four floats wide and know no fused multiply-add. The
+//! functions below are written so that the compiler turns their loops into vector code.
+
+#![expect(clippy::inline_always, reason = "bodies must be inlined into the function compiled for each processor")]
+
+/// `a * b + c`, fused where the surrounding function was compiled for a processor that can.
+#[inline(always)]
+pub fn mul_add<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
+    // Without the instruction `f32::mul_add` is a slow library call.
+    if FUSED { a.mul_add(b, c) } else { a * b + c }
+}
+
+/// Defines `$name`, which runs the `#[inline(always)]` function `$body::<FUSED>` compiled for AVX-512, AVX2 with FMA,
+/// or the baseline, whichever the processor has.
+macro_rules! widest {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? = $body:ident) => {
+        $(#[$meta])*
+        $vis fn $name($($arg: $ty),*) $(-> $ret)? {
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx2,fma")]
+                fn avx512($($arg: $ty),*) $(-> $ret)? { $body::<true>($($arg),*) }
+                #[target_feature(enable = "avx2,fma")]
+                fn avx2($($arg: $ty),*) $(-> $ret)? { $body::<true>($($arg),*) }
+                if is_x86_feature_detected!("avx512vl") && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("fma")
+                {
+                    // SAFETY: the processor has the features the function was compiled for.
+                    #[expect(unsafe_code, reason = "calling a function compiled for more than the baseline")]
+                    return unsafe { avx512($($arg),*) };
+                }
+                if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                    // SAFETY: the processor has the features the function was compiled for.
+                    #[expect(unsafe_code, reason = "calling a function compiled for more than the baseline")]
+                    return unsafe { avx2($($arg),*) };
+                }
+            }
+            $body::<{ cfg!(target_arch = "aarch64") }>($($arg),*)
+        }
+    };
+}
+pub(crate) use widest;
+
+/// 2 to the power of `x`, relative error 3e-7, for any `x` up to 127; below -126 it is as good as 0.
+#[inline(always)]
+fn exp2<const FUSED: bool>(x: f32) -> f32 {
+    /// Adding it rounds to the nearest integer, which then stands in the lowest bits.
+    const ROUND: f32 = 12_582_912.0;
+    let x = x.clamp(-126.0, 127.0);
+    let whole = (x + ROUND) - ROUND;
+    let part = x - whole;
+    // Taylor's series of 2^part, |part| <= 1/2.
+    let mut p = 1.540_353e-4;
+    for c in [1.333_355_8e-3, 9.618_129e-3, 5.550_411e-2, 2.402_265e-1, std::f32::consts::LN_2, 1.0] {
+        p = mul_add::<FUSED>(p, part, c);
+    }
+    p * f32::from_bits(((whole as i32 + 127) as u32) << 23)
+}
+
+widest!(
+    /// x · sigmoid(1.702 x) in place.
+    pub fn quick_gelu(values: &mut [f32]) = quick_gelu_body
+);
+
+#[inline(always)]
+fn quick_gelu_body<const FUSED: bool>(values: &mut [f32]) {
+    for value in values {
+        *value /= 1.0 + exp2::<FUSED>(*value * (-1.702 * std::f32::consts::LOG2_E));
+    }
+}
+
+widest!(
+    /// x · Φ(x) in place, Φ from the error function to 2e-7 (Abramowitz and Stegun 1964, formula 7.1.26).
+    pub fn gelu(values: &mut [f32]) = gelu_body
+);
+
+#[inline(always)]
+fn gelu_body<const FUSED: bool>(values: &mut [f32]) {
+    for value in values {
+        let x = value.abs() * std::f32::consts::FRAC_1_SQRT_2;
+        let t = 1.0 / mul_add::<FUSED>(x, 0.327_591_1, 1.0);
+        let mut p = 1.061_405_4;
+        for c in [-1.453_152, 1.421_413_8, -0.284_496_72, 0.254_829_6] {
+            p = mul_add::<FUSED>(p, t, c);
+        }
+        // 1 - |erf|, which becomes the tail of Φ on the side of `value`.
+        let tail = 0.5 * p * t * exp2::<FUSED>(x * x * -std::f32::consts::LOG2_E);
+        *value *= if *value < 0.0 { tail } else { 1.0 - tail };
+    }
+}
+
+widest!(
+    /// Turns `scores` into exp(scale · (score - largest)) in place; the sum of the results.
+    pub fn exponentials(scores: &mut [f32], scale: f32) -> f32 = exponentials_body
+);
+
+#[inline(always)]
+fn exponentials_body<const FUSED: bool>(scores: &mut [f32], scale: f32) -> f32 {
+    let larger = |a: f32, b: f32| if a > b { a } else { b };
+    let mut lanes = [f32::NEG_INFINITY; 16];
+    let (groups, rest) = scores.as_chunks::<16>();
+    for group in groups {
+        for i in 0..16 {
+            lanes[i] = larger(group[i], lanes[i]);
+        }
+    }
+    let largest = lanes.iter().chain(rest).copied().fold(f32::NEG_INFINITY, larger);
+    let scale = scale * std::f32::consts::LOG2_E;
+    let mut sums = [0.0; 16];
+    let (groups, rest) = scores.as_chunks_mut::<16>();
+    for group in groups {
+        for i in 0..16 {
+            group[i] = exp2::<FUSED>((group[i] - largest) * scale);
+            sums[i] += group[i];
+        }
+    }
+    for score in &mut *rest {
+        *score = exp2::<FUSED>((*score - largest) * scale);
+    }
+    sums.iter().chain(&*rest).sum()
+}
+
+widest!(
+    /// Rounds to the nearest bf16 (ties to even), as bits. For finite values.
+    pub fn to_bf16(values: &[f32], narrow: &mut [u16]) = to_bf16_body
+);
+
+#[inline(always)]
+fn to_bf16_body<const FUSED: bool>(values: &[f32], narrow: &mut [u16]) {
+    for (value, narrow) in values.iter().zip(narrow) {
+        let bits = value.to_bits();
+        *narrow = (bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16) as u16;
+    }
+}
+
+widest!(
+    /// `wide = narrow + bias` for one row.
+    pub fn from_bf16_with_bias(narrow: &[u16], bias: &[f32], wide: &mut [f32]) = from_bf16_with_bias_body
+);
+
+#[inline(always)]
+fn from_bf16_with_bias_body<const FUSED: bool>(narrow: &[u16], bias: &[f32], wide: &mut [f32]) {
+    for ((narrow, bias), wide) in narrow.iter().zip(bias).zip(wide) {
+        *wide = f32::from_bits(u32::from(*narrow) << 16) + bias;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range() -> Vec<f32> {
+        (-40_000..40_000).map(|i| i as f32 * 5e-4).collect()
+    }
+
+    #[test]
+    fn quick_gelu_is_x_times_sigmoid() {
+        let mut values = range();
+        quick_gelu(&mut values);
+        for (x, got) in range().into_iter().zip(values) {
+            let x = f64::from(x);
+            let want = x / (1.0 + (-1.702 * x).exp());
+            assert!((f64::from(got) - want).abs() < 1e-6 * want.abs().max(1.0), "at {x}: {got} instead of {want}");
+        }
+    }
+
+    /// erf by its Maclaurin series, in f64, for |x| below 5.
+    fn erf(x: f64) -> f64 {
+        let (mut term, mut sum) = (x, x);
+        for n in 1..200 {
+            term *= -x * x / f64::from(n);
+            sum += term / f64::from(2 * n + 1);
+        }
+        sum * std::f64::consts::FRAC_2_SQRT_PI
+    }
+
+    #[test]
+    fn gelu_is_x_times_the_normal_distribution() {
+        let mut values = range();
+        gelu(&mut values);
+        for (x, got) in range().into_iter().zip(values) {
+            let wide = f64::from(x);
+            let phi = if wide.abs() < 6.0 {
+                0.5 * (1.0 + erf(wide * std::f64::consts::FRAC_1_SQRT_2))
+            } else {
+                f64::from(u8::from(wide > 0.0))
+            };
+            assert!((f64::from(got) - wide * phi).abs() < 1e-6 * wide.abs().max(1.0), "at {x}: {got}");
+        }
+    }
+
+    #[test]
+    fn exponentials_survive_large_scores_and_odd_lengths() {
+        for n in [1, 15, 16, 17, 197] {
+            let scores: Vec<f32> = (0..n).map(|i| 1000.0 - 3.0 * i as f32).collect();
+            let mut got = scores.clone();
+            let sum = exponentials(&mut got, 0.125);
+            let want: Vec<f64> = (0..n).map(|i| (-0.375 * f64::from(i)).exp()).collect();
+            for (got, want) in got.iter().zip(&want) {
+                assert!((f64::from(*got) - want).abs() < 1e-6, "{got} instead of {want}");
+            }
+            assert!((f64::from(sum) - want.iter().sum::<f64>()).abs() < 1e-5);
+        }
+    }
+
+    #[test]
+    fn bf16_rounds_like_half() {
+        let values: Vec<f32> = range().into_iter().chain([0.0, -0.0, 1.0 + 1.0 / 256.0, 1.0 + 3.0 / 256.0]).collect();
+        let mut narrow = vec![0; values.len()];
+        to_bf16(&values, &mut narrow);
+        for (value, bits) in values.into_iter().zip(narrow) {
+            assert_eq!(bits, half::bf16::from_f32(value).to_bits(), "{value}");
+        }
+    }
+}
