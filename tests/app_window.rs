@@ -80,7 +80,7 @@ impl Driver {
     }
 
     fn click(&mut self, label: &str) {
-        self.harness.get_by_label(label).click();
+        self.harness.get_by_label(label).click_accesskit();
         self.steps(2);
     }
 

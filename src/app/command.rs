@@ -240,8 +240,14 @@ pub const COMMANDS: &[Info] = {
         info(C::Cancel, M::Photo, "Stop inspecting", "Stop after the photo in hand; what is done stays.", None),
         info(C::Fit, M::View, "Fit", "Show the whole photo.", Some(key(Key::Num0))),
         info(C::ActualSize, M::View, "100 %", "One photo pixel on one screen pixel.", Some(key(Key::Num1))),
-        info(C::ZoomIn, M::View, "Zoom in", "Larger. The mouse wheel zooms to the cursor.", Some(key(Key::Plus))),
-        info(C::ZoomOut, M::View, "Zoom out", "Smaller.", Some(key(Key::Minus))),
+        info(
+            C::ZoomIn,
+            M::View,
+            "Zoom in",
+            "Show the photo larger. The mouse wheel zooms to the cursor.",
+            Some(key(Key::Plus)),
+        ),
+        info(C::ZoomOut, M::View, "Zoom out", "Show the photo smaller.", Some(key(Key::Minus))),
         info(
             C::ToggleOverlay,
             M::View,

@@ -18,6 +18,8 @@ pub const GAP: f32 = 2.0 * GRID;
 pub const WIDE_GAP: f32 = 4.0 * GRID;
 /// Height of a control.
 pub const ROW: f32 = 6.0 * GRID;
+/// Height from which a slider's handle takes its size.
+pub const HANDLE: f32 = 4.0 * GRID;
 /// Corners of controls.
 pub const RADIUS: u8 = 5;
 /// Corners of cards and windows.
@@ -126,7 +128,7 @@ pub const LIGHT: Palette = Palette {
     accent: rgb(0x1f_63_d0),
     on_accent: rgb(0xff_ff_ff),
     selected: rgb(0xdc_e8_fb),
-    ok: rgb(0x0b_7f_77),
+    ok: rgb(0x0a_78_70),
     uncertain: rgb(0x9a_64_00),
     ng: rgb(0xc4_41_1a),
     on_verdict: rgb(0xff_ff_ff),

@@ -133,12 +133,14 @@ fn tool_row(ui: &mut Ui, desk: &mut Desk<'_>) {
     ui.add_space(theme::GAP);
     let look = &desk.state.look;
     let mut opacity = f64::from(look.opacity) * 100.0;
+    let height = std::mem::replace(&mut ui.spacing_mut().interact_size.y, theme::HANDLE);
     ui.spacing_mut().slider_width = 84.0;
     let slider = egui::Slider::new(&mut opacity, 0.0..=100.0).show_value(false).step_by(1.0);
     let slid = ui.add(slider).on_hover_text(format!("Opacity of the overlay: {opacity:.0} %. The verdict stays."));
     if slid.accessible_name("Overlay opacity").changed() {
         desk.look(move |look| look.opacity = (opacity / 100.0) as f32);
     }
+    ui.spacing_mut().interact_size.y = height;
     ui.add_space(theme::GRID);
     colour_menu(ui, desk);
 }

@@ -8,7 +8,7 @@ use crate::Recipe;
 use crate::app::action::{Action, Desk};
 use crate::app::command::Command;
 use crate::app::theme::{self, palette};
-use crate::app::widgets::{SliderRow, icon_button, section};
+use crate::app::widgets::{ICON_BUTTON, SliderRow, icon_button, section};
 use crate::recipe::{MemoryFeatures, Method, Normalisation};
 
 /// A section of the recipe whose fold is remembered.
@@ -229,7 +229,8 @@ fn threshold(
     let low = f64::from((in_force - span).min(value));
     let high = f64::from((in_force + span).max(value));
     ui.horizontal(|ui| {
-        let width = ui.available_width() - 28.0;
+        ui.spacing_mut().item_spacing.x = 0.0;
+        let width = ui.available_width() - ICON_BUTTON;
         ui.allocate_ui_with_layout(vec2(width, theme::ROW), Layout::top_down(Align::Min), |ui| {
             ui.set_width(width);
             if let Some(new) = SliderRow::new(name, low..=high, &full).show(ui, f64::from(value)) {

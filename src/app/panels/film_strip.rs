@@ -1,7 +1,7 @@
 //! The list of photos: thumbnail, name, verdict, score. Only visible rows are laid out, so ten thousand photos scroll as
 //! smoothly as ten.
 
-use egui::{Align2, Color32, CursorIcon, Pos2, Rect, Role, ScrollArea, Sense, Ui, UiBuilder, WidgetInfo, pos2, vec2};
+use egui::{Align2, Color32, CursorIcon, Pos2, Rect, Role, ScrollArea, Sense, Ui, WidgetInfo, pos2, vec2};
 use egui_material_icons::icons::{
     ICON_BROKEN_IMAGE, ICON_CLOSE, ICON_IMAGE, ICON_SEARCH, ICON_THUMB_DOWN, ICON_THUMB_UP,
 };
@@ -49,19 +49,17 @@ pub fn show(ui: &mut Ui, desk: &mut Desk<'_>) {
     ui.spacing_mut().item_spacing.y = 0.0;
     area.show_rows(ui, ROW, shown, |ui, rows| {
         for row in rows {
-            let rect = Rect::from_min_size(ui.cursor().min, vec2(ui.available_width(), ROW));
-            ui.advance_cursor_after_rect(rect);
             let Some(entry) = desk.state.photos.shown(row).cloned() else { continue };
-            ui.scope_builder(UiBuilder::new().max_rect(rect).id_salt(entry.id), |ui| photo_row(ui, desk, &entry, rect));
+            ui.push_id(entry.id, |ui| photo_row(ui, desk, &entry));
         }
     });
 }
 
-fn photo_row(ui: &mut Ui, desk: &mut Desk<'_>, entry: &Entry, rect: Rect) {
+fn photo_row(ui: &mut Ui, desk: &mut Desk<'_>, entry: &Entry) {
     let colours = palette(ui);
     let selected = desk.state.selected == Some(entry.id);
-    let response =
-        ui.interact(rect, ui.scope_id().with(entry.id), Sense::click()).on_hover_cursor(CursorIcon::PointingHand);
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::click());
+    let response = response.on_hover_cursor(CursorIcon::PointingHand);
     response.widget_info(|| WidgetInfo::selected(Role::ListItem, true, selected, spoken(entry)));
     let card = rect.shrink2(vec2(6.0, 2.0));
     if selected {

@@ -1,7 +1,7 @@
 //! The scores of all photos with the threshold to drag. Bars carry the verdict's colour; the shaded band is "uncertain".
 
 use egui::{CursorIcon, Id, Sense, Stroke, Ui};
-use egui_plot::{Bar, BarChart, Plot, PlotBounds, PlotPoint, PlotPoints, Points, Span, VLine};
+use egui_plot::{AxisHints, Bar, BarChart, Plot, PlotBounds, PlotPoint, PlotPoints, Points, Span, VLine};
 
 use crate::anomaly::Verdict;
 use crate::app::action::Desk;
@@ -89,6 +89,12 @@ pub fn show(ui: &mut Ui, desk: &mut Desk<'_>) {
         .allow_axis_zoom_drag(false)
         .show_background(false)
         .show_grid([false, false])
+        .custom_x_axes(vec![
+            AxisHints::new_x()
+                .label_spacing(40.0..=90.0)
+                .tick_label_font(theme::small_font())
+                .tick_label_color(colours.ink_faint),
+        ])
         .show_axes([true, false])
         .show_x(false)
         .show_y(false)
@@ -104,9 +110,7 @@ pub fn show(ui: &mut Ui, desk: &mut Desk<'_>) {
     let shown = plot.show(ui, |plot| {
         plot.set_plot_bounds(bounds);
         if let Some((low, high)) = band {
-            plot.span(
-                Span::new("uncertain", low..=high).fill(colours.uncertain.gamma_multiply(0.16)).border_width(0.0),
-            );
+            plot.span(Span::new("", low..=high).fill(colours.uncertain.gamma_multiply(0.16)).border_width(0.0));
         }
         let width = histogram.width();
         let mut base = [0.0; BINS];

@@ -7,7 +7,7 @@ use super::decision_sections::titled;
 use crate::Recipe;
 use crate::app::action::Desk;
 use crate::app::theme::{self, palette};
-use crate::app::widgets::icon_button;
+use crate::app::widgets::{ICON_BUTTON, icon_button};
 use crate::recipe::Prompts;
 
 /// Which list of phrases.
@@ -92,7 +92,7 @@ fn phrase_row(ui: &mut Ui, desk: &mut Desk<'_>, list: List, index: usize, mut ph
     let name = format!("{} {}", list.one, index + 1);
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 0.0;
-        let width = ui.available_width() - 30.0;
+        let width = ui.available_width() - ICON_BUTTON;
         let field = TextEdit::singleline(&mut phrase).hint_text("a phrase, {} is the object").margin(vec2(6.0, 4.0));
         let response = ui.add(field.desired_width(width).id_salt((list.one, index)));
         if response.accessible_name(&name).on_hover_text(list.tooltip).changed() {

@@ -19,27 +19,25 @@ pub fn show(ui: &mut Ui, desk: &mut Desk<'_>) {
     let area =
         Area::new(Id::unique("toasts")).order(Order::Foreground).anchor(Align2::RIGHT_BOTTOM, vec2(-16.0, -44.0));
     area.interactable(true).show(ui.ctx(), |ui| {
-        ui.with_layout(egui::Layout::bottom_up(egui::Align::Max), |ui| {
-            for (place, notice) in toasts {
-                let frame = egui::Frame::new()
-                    .fill(colours.raised)
-                    .stroke((1.0, colours.line))
-                    .corner_radius(theme::WIDE_RADIUS)
-                    .shadow(ui.visuals().popup_shadow)
-                    .inner_margin(Margin::symmetric(12, 8));
-                frame.show(ui, |ui| {
-                    ui.horizontal_top(|ui| {
-                        line(ui, &notice, colours, 320.0);
-                        if icon_button(ui, ICON_CLOSE, "Dismiss", "Take the message off the screen; the list keeps it.")
-                            .clicked()
-                        {
-                            desk.push(Action::DismissNotice(place));
-                        }
-                    });
+        // Newest at the bottom, where the eye goes first.
+        for (place, notice) in toasts.into_iter().rev() {
+            let frame = egui::Frame::new()
+                .fill(colours.raised)
+                .stroke((1.0, colours.line))
+                .corner_radius(theme::WIDE_RADIUS)
+                .shadow(ui.visuals().popup_shadow)
+                .inner_margin(Margin::symmetric(12, 8));
+            frame.show(ui, |ui| {
+                ui.horizontal_top(|ui| {
+                    line(ui, &notice, colours, 320.0);
+                    let tooltip = "Take the message off the screen; the list keeps it.";
+                    if icon_button(ui, ICON_CLOSE, "Dismiss", tooltip).clicked() {
+                        desk.push(Action::DismissNotice(place));
+                    }
                 });
-                ui.add_space(theme::GAP);
-            }
-        });
+            });
+            ui.add_space(theme::GRID);
+        }
     });
     // Toasts go by themselves.
     ui.ctx().request_repaint_after(std::time::Duration::from_millis(500));
@@ -56,7 +54,7 @@ pub fn line(ui: &mut Ui, notice: &Notice, colours: &Palette, width: f32) {
     ui.label(icon.rich_text().size(16.0).color(ink));
     let text = if notice.times > 1 { format!("{} (×{})", notice.text, notice.times) } else { notice.text.clone() };
     ui.allocate_ui_with_layout(vec2(width, 0.0), egui::Layout::top_down(egui::Align::Min), |ui| {
-        ui.set_max_width(width);
+        ui.set_width(width);
         ui.add(egui::Label::new(text).wrap());
     });
 }

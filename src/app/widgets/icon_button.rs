@@ -7,11 +7,23 @@ use crate::app::theme::{self, palette};
 
 const SIZE: f32 = 18.0;
 
+/// Width of a button with an icon only.
+pub const ICON_BUTTON: f32 = 28.0;
+
+/// Adds a button without the padding that text needs.
+fn add_tight(ui: &mut Ui, button: Button<'_>) -> Response {
+    ui.scope(|ui| {
+        ui.spacing_mut().button_padding = vec2(2.0, 2.0);
+        ui.add(button.min_size(vec2(ICON_BUTTON, theme::ROW)))
+    })
+    .inner
+}
+
 /// A quiet button with an icon only.
 pub fn icon_button(ui: &mut Ui, icon: MaterialIcon, name: &str, tooltip: &str) -> Response {
     let ink = palette(ui).ink_soft;
     let button = Button::new(icon.rich_text().size(SIZE).color(ink)).frame_when_inactive(false);
-    ui.add(button.min_size(vec2(28.0, theme::ROW))).on_hover_text(tooltip).accessible_name(name)
+    add_tight(ui, button).on_hover_text(tooltip).accessible_name(name)
 }
 
 /// An icon that is on or off.
@@ -20,7 +32,7 @@ pub fn icon_toggle(ui: &mut Ui, on: bool, icon: MaterialIcon, name: &str, toolti
     let ink = if on { colours.accent } else { colours.ink_faint };
     let fill = if on { colours.selected } else { egui::Color32::TRANSPARENT };
     let button = Button::new(icon.rich_text().size(SIZE).color(ink)).fill(fill).stroke(Stroke::NONE);
-    let response = ui.add(button.min_size(vec2(28.0, theme::ROW))).on_hover_text(tooltip);
+    let response = add_tight(ui, button).on_hover_text(tooltip);
     response.widget_info(|| egui::WidgetInfo::selected(egui::Role::Button, true, on, name));
     response
 }

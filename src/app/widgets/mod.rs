@@ -6,6 +6,6 @@ pub mod section;
 pub mod slider_row;
 
 pub use badge::badge;
-pub use icon_button::{icon_button, icon_toggle, primary_button};
+pub use icon_button::{ICON_BUTTON, icon_button, icon_toggle, primary_button};
 pub use section::section;
 pub use slider_row::SliderRow;

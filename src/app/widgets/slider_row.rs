@@ -90,6 +90,7 @@ impl<'a> SliderRow<'a> {
                 number = number.min_size(vec2(VALUE, 0.0));
                 ui.add(number).on_hover_text(&tooltip).accessible_name(format!("{} value", self.name));
                 ui.spacing_mut().slider_width = ui.available_width() - theme::GAP;
+                ui.spacing_mut().interact_size.y = theme::HANDLE;
                 let mut slider =
                     Slider::new(&mut new, self.range.clone()).show_value(false).logarithmic(self.logarithmic);
                 if let Some(step) = self.step {
