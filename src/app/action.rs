@@ -35,6 +35,8 @@ pub enum Action {
     /// A region is under the cursor.
     PointAt(Option<usize>),
     Viewport(Viewport),
+    /// The viewport as the size of canvas and photo has it; a move of the inspector in the same frame wins.
+    Settle(Viewport),
     /// Inspect the photos that have no verdict yet.
     InspectWaiting,
     Sheet(Sheet),

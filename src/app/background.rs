@@ -14,6 +14,7 @@ use image::imageops::FilterType;
 use super::export::{self, ExportJob};
 use super::session::{self, Session};
 use crate::photo::{Failure, Photo, find_photos, thumbnail};
+use crate::samples::{self, Samples};
 use crate::{Error, Recipe, Result};
 
 /// Longer side of a thumbnail, in pixels.
@@ -67,7 +68,7 @@ pub enum News {
         photos: Vec<PathBuf>,
         failures: Vec<Failure>,
     },
-    Samples(Result<super::samples::Samples>),
+    Samples(Result<Samples>),
     RecipeOpened {
         path: PathBuf,
         recipe: Result<Box<Recipe>>,
@@ -174,7 +175,9 @@ impl Background {
 
     /// Unpacks the bundled samples.
     pub fn open_samples(&self) {
-        self.spawn("hairline-samples", |shared| shared.tell(News::Samples(super::samples::unpack())));
+        self.spawn("hairline-samples", |shared| {
+            shared.tell(News::Samples(samples::default_dir().and_then(|dir| samples::unpack(&dir))));
+        });
     }
 
     /// Opens a dialog of the desktop and acts on the answer.

@@ -14,7 +14,6 @@ mod panels;
 mod photo_list;
 mod port;
 mod run;
-mod samples;
 pub mod session;
 pub mod state;
 #[doc(hidden)]

@@ -129,6 +129,8 @@ pub struct PhotoList {
     sort: Sort,
     filter: Filter,
     search: String,
+    /// Photos lie in more than one folder, so names alone may be equal.
+    several_folders: bool,
     next: PhotoId,
     stale: bool,
 }
@@ -262,6 +264,9 @@ impl PhotoList {
                 },
             }
         }
+        let mut folders = self.entries.iter().map(|entry| entry.path.parent());
+        let first = folders.next();
+        self.several_folders = folders.any(|folder| Some(folder) != first);
         let needle = self.search.to_lowercase();
         let entries = &self.entries;
         self.shown.clear();
@@ -279,6 +284,12 @@ impl PhotoList {
                 b.verdict().cmp(&a.verdict()).then(score(b).total_cmp(&score(a)))
             }),
         }
+    }
+
+    /// The folder's name, where it is needed to tell photos apart; empty elsewhere.
+    pub fn folder_prefix(&self, entry: &Entry) -> String {
+        let folder = entry.path.parent().and_then(Path::file_name).filter(|_| self.several_folders);
+        folder.map_or_else(String::new, |folder| format!("{}/", folder.to_string_lossy()))
     }
 
     /// How many photos the film strip shows.

@@ -44,6 +44,8 @@ pub fn run(options: Options) -> Result<()> {
         (None, false) => session::default_path(),
     };
     let restored = path.as_deref().map_or(Restored::Nothing, session::restore);
+    // The samples are for a first look; a bench that was cleared stays clear, with its recipe.
+    let samples = options.photos.is_empty() && (options.demo || matches!(restored, Restored::Nothing));
     let (session, mut notes) = merge(restored, &options);
     if path.is_none() && !options.demo {
         notes.push("This system names no folder for programs' data, so the session is not kept.".to_owned());
@@ -53,7 +55,6 @@ pub fn run(options: Options) -> Result<()> {
     if crate::gpu::device::adapters().is_empty() {
         log::info!("no Vulkan, Metal or Direct3D 12 adapter; the window may still find OpenGL");
     }
-    let samples = options.photos.is_empty() && session.photos.is_empty();
     let icon = eframe::icon_data::from_png_bytes(include_bytes!("../../assets/icon.png")).unwrap_or_default();
     let native = eframe::NativeOptions {
         viewport: egui::ViewportBuilder::default()

@@ -345,7 +345,7 @@ impl Window {
         drop_preview(ui, empty);
         self.state.scroll_to_selected = false;
         if let Some(canvas) = canvas {
-            self.state.canvas = canvas.shrink(2.0 * theme::GAP);
+            self.state.canvas = canvas;
         }
     }
 
@@ -375,6 +375,11 @@ impl Window {
             }
             Action::PointAt(region) => state.region = region,
             Action::Viewport(viewport) => state.viewport = viewport,
+            Action::Settle(viewport) => {
+                if state.viewport.fit == viewport.fit {
+                    state.viewport = viewport;
+                }
+            }
             Action::InspectWaiting => state.inspect_waiting(),
             Action::Sheet(sheet) => state.sheet = sheet,
             Action::DismissNotice(place) => state.notices.dismiss(place),

@@ -23,13 +23,16 @@ use crate::app::viewport::{self, Viewport};
 use crate::app::widgets::{badge, icon_toggle};
 use crate::report::ColourMap;
 
-/// Shows header and picture; returns where the picture may be.
+/// Height that the legend takes below a fitted photo.
+const LEGEND: f32 = 80.0;
+
+/// Shows header and picture; returns where the whole photo is fitted in.
 pub fn show(ui: &mut Ui, desk: &mut Desk<'_>, target: Option<wgpu::TextureFormat>) -> Rect {
     header(ui, desk);
     let canvas = ui.available_rect_before_wrap();
     ui.painter().rect_filled(canvas, 0, palette(ui).canvas);
     let entry = desk.state.selected.and_then(|id| desk.state.photos.get(id)).cloned();
-    let Some(entry) = entry else { return canvas };
+    let Some(entry) = entry else { return frame_of(canvas) };
     let photo = desk.media.photo(&entry.path);
     prefetch(desk);
     let ui = &mut ui.new_child(egui::UiBuilder::new().max_rect(canvas).id_salt("canvas"));
@@ -38,7 +41,14 @@ pub fn show(ui: &mut Ui, desk: &mut Desk<'_>, target: Option<wgpu::TextureFormat
         Some(photo) => picture(ui, desk, canvas, &photo, target),
         None => nothing_to_show(ui, desk, &entry, canvas),
     }
-    canvas
+    frame_of(canvas)
+}
+
+/// Where the whole photo is fitted in: it leaves room for the legend.
+fn frame_of(canvas: Rect) -> Rect {
+    let mut frame = canvas.shrink(2.0 * theme::GAP);
+    frame.set_bottom(canvas.bottom() - LEGEND);
+    frame
 }
 
 /// The neighbours are decoded while this one is looked at.
@@ -170,12 +180,16 @@ fn colour_menu(ui: &mut Ui, desk: &mut Desk<'_>) {
 fn picture(ui: &mut Ui, desk: &mut Desk<'_>, canvas: Rect, photo: &ShownPhoto, target: Option<wgpu::TextureFormat>) {
     let size = viewport::size(photo.pixels.width(), photo.pixels.height());
     let mut port = desk.state.viewport;
-    let framed = canvas.shrink(2.0 * theme::GAP);
+    let framed = frame_of(canvas);
     port.settle(framed, size);
+    if port != desk.state.viewport {
+        desk.push(Action::Settle(port));
+    }
+    let settled = port;
     let response = ui.interact(canvas, ui.scope_id().with("picture"), Sense::click_and_drag());
     response.widget_info(|| WidgetInfo::labeled(Role::Image, true, "Photo"));
     navigate(ui, desk, &response, framed, size, &mut port);
-    if port != desk.state.viewport {
+    if port != settled {
         desk.push(Action::Viewport(port));
     }
     let rect = port.photo_rect(framed, size);

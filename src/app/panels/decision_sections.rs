@@ -8,6 +8,7 @@ use crate::Recipe;
 use crate::app::action::{Action, Desk};
 use crate::app::command::Command;
 use crate::app::theme::{self, palette};
+use crate::app::widgets::slider_row::NAME;
 use crate::app::widgets::{ICON_BUTTON, SliderRow, icon_button, section};
 use crate::recipe::{MemoryFeatures, Method, Normalisation};
 
@@ -29,6 +30,16 @@ pub fn titled(
             }
         })));
     }
+}
+
+/// A name on the left of a row, `width` points wide.
+pub fn named(ui: &mut Ui, width: f32, text: egui::RichText) -> egui::Response {
+    let layout = Layout::left_to_right(Align::Center);
+    ui.allocate_ui_with_layout(vec2(width, 16.0), layout, |ui| {
+        ui.set_min_width(width);
+        ui.add(Label::new(text).truncate())
+    })
+    .inner
 }
 
 /// One number of the recipe.
@@ -93,10 +104,7 @@ pub fn weights(ui: &mut Ui, desk: &mut Desk<'_>) {
 fn method(ui: &mut Ui, desk: &mut Desk<'_>, recipe: &Recipe) {
     let colours = palette(ui);
     ui.horizontal(|ui| {
-        ui.add_sized(
-            vec2(116.0, theme::ROW),
-            Label::new(egui::RichText::new("Method").color(colours.ink_soft)).halign(Align::LEFT),
-        );
+        named(ui, NAME, egui::RichText::new("Method").color(colours.ink_soft));
         let combo =
             egui::ComboBox::from_id_salt("method").selected_text(recipe.method.name()).width(ui.available_width());
         let shown = combo.show_ui(ui, |ui| {
@@ -129,8 +137,7 @@ fn choice<T: Copy + PartialEq + 'static>(
 ) {
     let colours = palette(ui);
     ui.horizontal(|ui| {
-        let label = Label::new(egui::RichText::new(name).color(colours.ink_soft)).halign(Align::LEFT);
-        ui.add_sized(vec2(116.0, theme::ROW), label).on_hover_text(tooltip);
+        named(ui, NAME, egui::RichText::new(name).color(colours.ink_soft)).on_hover_text(tooltip);
         let text = all.iter().find(|(value, _)| *value == now).map_or("", |(_, text)| *text);
         let combo = egui::ComboBox::from_id_salt(name).selected_text(text).width(ui.available_width());
         let shown = combo.show_ui(ui, |ui| {
@@ -294,8 +301,7 @@ pub fn network(ui: &mut Ui, desk: &mut Desk<'_>) {
 fn field_row(ui: &mut Ui, name: &str, tooltip: &str, text: &mut String, hint: &str) -> bool {
     let colours = palette(ui);
     ui.horizontal(|ui| {
-        let label = Label::new(egui::RichText::new(name).color(colours.ink_soft)).halign(Align::LEFT);
-        ui.add_sized(vec2(116.0, theme::ROW), label).on_hover_text(tooltip);
+        named(ui, NAME, egui::RichText::new(name).color(colours.ink_soft)).on_hover_text(tooltip);
         let field = TextEdit::singleline(text).hint_text(hint).margin(vec2(6.0, 4.0)).desired_width(f32::INFINITY);
         let response = ui.add(field).accessible_name(name).on_hover_text(tooltip);
         // Taken when the field is left: a half-typed name would load half a model.

@@ -74,7 +74,11 @@ fn photo_row(ui: &mut Ui, desk: &mut Desk<'_>, entry: &Entry) {
     paint_thumbnail(ui, desk, entry, picture);
     let left = picture.right() + 10.0;
     let width = card.right() - left - 8.0;
-    let mut job = egui::text::LayoutJob::simple_singleline(entry.name.clone(), theme::body_font(), colours.ink);
+    let mut job = egui::text::LayoutJob::default();
+    for (text, ink) in [(desk.state.photos.folder_prefix(entry), colours.ink_faint), (entry.name.clone(), colours.ink)]
+    {
+        job.append(&text, 0.0, egui::TextFormat::simple(theme::body_font(), ink));
+    }
     job.wrap = egui::text::TextWrapping::truncate_at_width(width - if entry.decision.is_some() { 18.0 } else { 0.0 });
     let galley = ui.painter().layout_job(job);
     let name_height = galley.size().y;

@@ -2,6 +2,7 @@
 
 use egui::{Align2, CursorIcon, Role, Sense, Ui, WidgetInfo, pos2, vec2};
 
+use super::decision_sections::named;
 use super::decision_sections::titled;
 use super::why;
 use crate::anomaly::{Region, Severity};
@@ -148,11 +149,8 @@ fn facts(ui: &mut Ui, inspection: &crate::anomaly::Inspection) {
         ("Contrast", format!("{:.0}", photo.quality.contrast), "Standard deviation of the grey values."),
         (
             "Time",
-            format!(
-                "decode {:.0} · network {:.0} · maps {:.0} · verdict {:.1} ms",
-                timings.decode, timings.features, timings.maps, timings.judge
-            ),
-            "Network 0 means that its features came from the cache.",
+            format!("{:.0} + {:.0} + {:.0} + {:.0} ms", timings.decode, timings.features, timings.maps, timings.judge),
+            "Decoding, network, maps, verdict. Network 0 means that its features came from the cache.",
         ),
         (
             "SHA-256",
@@ -162,10 +160,10 @@ fn facts(ui: &mut Ui, inspection: &crate::anomaly::Inspection) {
     ];
     for (name, value, tooltip) in rows {
         ui.horizontal(|ui| {
-            let width = 84.0;
-            let label = egui::Label::new(theme::small(name).color(colours.ink_faint)).halign(egui::Align::LEFT);
-            ui.add_sized(vec2(width, 16.0), label).on_hover_text(tooltip);
-            ui.label(theme::small(value).color(colours.ink_soft)).on_hover_text(tooltip);
+            let name = theme::small(name).color(colours.ink_faint);
+            named(ui, 84.0, name).on_hover_text(tooltip);
+            let value = egui::Label::new(theme::small(value).color(colours.ink_soft)).truncate();
+            ui.add(value).on_hover_text(tooltip);
         });
     }
 }

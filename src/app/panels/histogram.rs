@@ -91,7 +91,7 @@ pub fn show(ui: &mut Ui, desk: &mut Desk<'_>) {
         .show_grid([false, false])
         .custom_x_axes(vec![
             AxisHints::new_x()
-                .label_spacing(40.0..=90.0)
+                .label_spacing(12.0..=28.0)
                 .tick_label_font(theme::small_font())
                 .tick_label_color(colours.ink_faint),
         ])

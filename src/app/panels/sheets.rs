@@ -2,6 +2,7 @@
 
 use egui::{Id, Key, Modal, Modifiers, Role, ScrollArea, Sense, TextEdit, Ui, WidgetInfo, pos2, vec2};
 
+use super::decision_sections::named;
 use super::toasts;
 use crate::app::action::{Action, Desk};
 use crate::app::command::{self, COMMANDS, HELD_KEYS, Menu};
@@ -119,8 +120,7 @@ fn keys(ui: &mut Ui, _desk: &mut Desk<'_>) -> bool {
         ui.columns(3, |columns| {
             let row = |ui: &mut Ui, keys: &str, what: &str| {
                 ui.horizontal(|ui| {
-                    let label = egui::Label::new(theme::small(keys).color(colours.ink)).halign(egui::Align::LEFT);
-                    ui.add_sized(vec2(104.0, 18.0), label);
+                    named(ui, 104.0, theme::small(keys).color(colours.ink));
                     ui.label(theme::small(what).color(colours.ink_soft));
                 });
             };

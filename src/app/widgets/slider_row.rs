@@ -7,7 +7,7 @@ use egui::{Align, DragValue, Label, Layout, Role, Sense, Slider, Ui, WidgetInfo,
 use crate::app::theme::{self, palette};
 
 /// Width of the name.
-const NAME: f32 = 116.0;
+pub const NAME: f32 = 116.0;
 /// Width of the typed value.
 const VALUE: f32 = 68.0;
 
