@@ -79,7 +79,7 @@ fn summary(inspection: &Inspection, recipe: &Recipe) -> String {
         // n references cannot show a p-value below 1/(n + 1): say what it rests on.
         let _ = write!(
             summary,
-            " As far as {} can tell, about {} in 100 normal parts would score this high.",
+            " As far as {} can tell, at most about {} in 100 normal parts score this high.",
             photos(recipe.references.len()),
             share_in_100(p)
         );

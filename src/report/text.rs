@@ -150,10 +150,10 @@ Hairline inspection report
 Summary
 ───────
   The metal ring deviates from normal. Score 6.21 is above 4.10, the threshold
-  from 16 reference photos. As far as 16 reference photos can tell, about 6 in
-  100 normal parts would score this high. Two regions stand out, the strongest:
-  upper left, thin mark, unlike any reference photo (confidence 0.91, severity
-  high).
+  from 16 reference photos. As far as 16 reference photos can tell, at most
+  about 6 in 100 normal parts score this high. Two regions stand out, the
+  strongest: upper left, thin mark, unlike any reference photo (confidence
+  0.91, severity high).
 
 Regions
 ───────

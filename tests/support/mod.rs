@@ -35,7 +35,8 @@ impl Place {
             command.env_remove(name);
         }
         let home = self.0.path().join(".home");
-        command.env("HOME", &home);
+        // The Vulkan loader complains where there is none, on a stderr that tests compare.
+        command.env("HOME", &home).env("XDG_RUNTIME_DIR", self.0.path());
         for (name, folder) in [("XDG_CACHE_HOME", "cache"), ("XDG_DATA_HOME", "data"), ("XDG_CONFIG_HOME", "config")] {
             command.env(name, home.join(folder));
         }
