@@ -49,10 +49,10 @@ pub struct InspectArgs {
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
     pub shots: Option<u32>,
     /// Share of the text map [default: 0.3]
-    #[arg(long, value_name = "W")]
+    #[arg(long, value_name = "W", allow_negative_numbers = true)]
     pub text_weight: Option<f32>,
     /// Share of the memory map [default: 0.7]; without reference photos the text map stands alone
-    #[arg(long, value_name = "W")]
+    #[arg(long, value_name = "W", allow_negative_numbers = true)]
     pub memory_weight: Option<f32>,
     /// Preset: fused, origin or memory
     #[arg(long, value_name = "NAME", value_parser = method)]
