@@ -296,6 +296,14 @@ impl Command {
     }
 }
 
+/// A shortcut as people read it: signs where the keyboard has signs.
+pub fn shortcut_text(ctx: &egui::Context, shortcut: &KeyboardShortcut) -> String {
+    let named = ctx.format_shortcut(shortcut);
+    [("OpenBracket", "["), ("CloseBracket", "]"), ("Questionmark", "?"), ("Plus", "+"), ("Minus", "−")]
+        .into_iter()
+        .fold(named, |text, (name, sign)| text.replace(name, sign))
+}
+
 /// Keys that are held or belong to the mouse, for the key sheet.
 pub const HELD_KEYS: &[(&str, &str)] = &[
     ("Shift (hold)", "Hide overlay and boxes"),

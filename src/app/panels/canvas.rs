@@ -14,7 +14,7 @@ use egui_material_icons::icons::{
 
 use super::legend;
 use crate::app::action::{Action, Desk};
-use crate::app::command::Command;
+use crate::app::command::{Command, shortcut_text};
 use crate::app::media::ShownPhoto;
 use crate::app::overlay::Overlay;
 use crate::app::photo_list::{Entry, Outcome};
@@ -134,7 +134,7 @@ fn tool_row(ui: &mut Ui, desk: &mut Desk<'_>) {
     for (command, icon) in switches {
         let info = command.info();
         let keys =
-            info.shortcut.map_or_else(String::new, |shortcut| format!(" ({})", ui.ctx().format_shortcut(&shortcut)));
+            info.shortcut.map_or_else(String::new, |shortcut| format!(" ({})", shortcut_text(ui.ctx(), &shortcut)));
         let on = desk.state.switch(command).unwrap_or(false);
         if icon_toggle(ui, on, icon, info.label, &format!("{}{keys}", info.help)).clicked() {
             desk.run(command);

@@ -91,7 +91,11 @@ pub fn show(ui: &mut Ui, desk: &mut Desk<'_>) {
         .show_grid([false, false])
         .custom_x_axes(vec![
             AxisHints::new_x()
-                .label_spacing(12.0..=28.0)
+                .label_spacing(16.0..=36.0)
+                .formatter(|mark, _| {
+                    let decimals = if mark.step_size < 0.099 { 2 } else { usize::from(mark.step_size < 0.99) };
+                    format!("{:.decimals$}", mark.value)
+                })
                 .tick_label_font(theme::small_font())
                 .tick_label_color(colours.ink_faint),
         ])

@@ -5,7 +5,7 @@ use egui::{Id, Key, Modal, Modifiers, Role, ScrollArea, Sense, TextEdit, Ui, Wid
 use super::decision_sections::named;
 use super::toasts;
 use crate::app::action::{Action, Desk};
-use crate::app::command::{self, COMMANDS, HELD_KEYS, Menu};
+use crate::app::command::{self, COMMANDS, HELD_KEYS, Menu, shortcut_text};
 use crate::app::state::Sheet;
 use crate::app::theme::{self, palette};
 
@@ -17,6 +17,10 @@ pub fn show(ui: &mut Ui, desk: &mut Desk<'_>) {
         Sheet::Keys => keys(ui, desk),
         Sheet::Messages => messages(ui, desk),
     };
+    if desk.state.sheet != Sheet::None {
+        // What was measured in this frame is centred in the next.
+        ui.ctx().request_repaint_after(std::time::Duration::from_millis(100));
+    }
     if closes {
         desk.push(Action::Sheet(Sheet::None));
     }
@@ -99,7 +103,7 @@ fn palette_row(ui: &mut Ui, desk: &Desk<'_>, info: &command::Info, on: bool, fol
     let galley = painter.layout_job(job);
     painter.galley(pos2(rect.left() + 10.0, rect.center().y + 8.0 - galley.size().y / 2.0), galley, ink);
     if let Some(shortcut) = &info.shortcut {
-        let text = ui.ctx().format_shortcut(shortcut);
+        let text = shortcut_text(ui.ctx(), shortcut);
         painter.text(
             pos2(rect.right() - 10.0, rect.center().y),
             egui::Align2::RIGHT_CENTER,
@@ -130,7 +134,7 @@ fn keys(ui: &mut Ui, _desk: &mut Desk<'_>) -> bool {
                 ui.label(theme::strong(menu.label()));
                 for info in COMMANDS.iter().filter(|info| info.menu == menu) {
                     if let Some(shortcut) = &info.shortcut {
-                        let keys = ui.ctx().format_shortcut(shortcut);
+                        let keys = shortcut_text(ui.ctx(), shortcut);
                         row(ui, &keys, info.label);
                     }
                 }

@@ -4,7 +4,7 @@ use egui::{Align, Button, Layout, RichText, Sense, Ui, vec2};
 use egui_material_icons::icons::{ICON_IOS_SHARE, ICON_MEMORY, ICON_SEARCH};
 
 use crate::app::action::Desk;
-use crate::app::command::{COMMANDS, Command, Menu};
+use crate::app::command::{COMMANDS, Command, Menu, shortcut_text};
 use crate::app::theme::{self, palette};
 use crate::app::widgets::primary_button;
 
@@ -49,7 +49,7 @@ fn mark(ui: &mut Ui) {
 }
 
 fn shortcut(ui: &Ui, command: Command) -> String {
-    command.info().shortcut.map_or_else(String::new, |shortcut| format!("({})", ui.ctx().format_shortcut(&shortcut)))
+    command.info().shortcut.map_or_else(String::new, |shortcut| format!("({})", shortcut_text(ui.ctx(), &shortcut)))
 }
 
 fn menu_items(ui: &mut Ui, desk: &mut Desk<'_>, menu: Menu) {
@@ -57,7 +57,7 @@ fn menu_items(ui: &mut Ui, desk: &mut Desk<'_>, menu: Menu) {
     for info in COMMANDS.iter().filter(|info| info.menu == menu) {
         let mut button = Button::new(label_in_menu(desk, info.command, info.label));
         if let Some(shortcut) = &info.shortcut {
-            button = button.shortcut_text(ui.ctx().format_shortcut(shortcut));
+            button = button.shortcut_text(shortcut_text(ui.ctx(), shortcut));
         }
         let enabled = desk.state.allows(info.command);
         if ui.add_enabled(enabled, button).on_hover_text(info.help).accessible_name(info.label).clicked() {
@@ -101,7 +101,7 @@ fn label_in_menu(desk: &Desk<'_>, command: Command, label: &str) -> String {
 fn palette_button(ui: &mut Ui, desk: &mut Desk<'_>) {
     let colours = palette(ui);
     let info = Command::Palette.info();
-    let keys = info.shortcut.map_or_else(String::new, |shortcut| ui.ctx().format_shortcut(&shortcut));
+    let keys = info.shortcut.map_or_else(String::new, |shortcut| shortcut_text(ui.ctx(), &shortcut));
     let button = Button::new((
         ICON_SEARCH.rich_text().size(15.0).color(colours.ink_faint),
         RichText::new("Find a command").color(colours.ink_faint),
