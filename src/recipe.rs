@@ -176,7 +176,7 @@ pub enum MemoryFeatures {
 pub enum Normalisation {
     /// The foreground of the photo itself.
     Photo,
-    /// The left-out reference photos; the photo itself where there are no references.
+    /// The left-out reference photos; a fixed scale of the text map where there are no references.
     References,
 }
 

@@ -48,7 +48,7 @@ fn cause(region: &Region, evidence: &Evidence, recipe: &Recipe, calibration: &Ca
     }
     let (text, memory) = strongest;
     if evidence.memory.is_none() {
-        "closer to the anomalous phrases than the rest of the photo"
+        "closer to the anomalous phrases than to the normal ones"
     } else if memory >= 2.0 * text {
         "unlike any reference photo"
     } else if text >= 2.0 * memory {
