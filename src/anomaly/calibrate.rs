@@ -62,6 +62,10 @@ pub enum ThresholdSource {
     Default,
 }
 
+/// Least spread of the references as a part of their median: photos that hardly differ (one part taken twice) must not
+/// turn the noise of the camera into an anomaly.
+const LEAST_SPREAD: f32 = 0.05;
+
 /// Head room above the most deviating left-out reference, as a part of its distance from the median.
 const MARGIN: f32 = 0.1;
 
@@ -82,7 +86,7 @@ impl Calibration {
                 .collect();
             (!pool.is_empty()).then(|| {
                 let (median, spread) = median_and_spread(&mut pool);
-                Scale { median, spread }
+                Scale { median, spread: spread.max(LEAST_SPREAD * median.abs()) }
             })
         };
         let zero_shot = recipe.normalisation == Normalisation::References && references.is_empty();
