@@ -56,7 +56,7 @@ pub struct Calibration {
 pub enum ThresholdSource {
     /// The recipe states it.
     Recipe,
-    /// The most deviating of the left-out references, with a margin.
+    /// The left-out references: their tolerance limit, or the most deviating of them if that is higher.
     References(usize),
     /// The default for photos without references.
     Default,
@@ -66,8 +66,26 @@ pub enum ThresholdSource {
 /// turn the noise of the camera into an anomaly.
 const LEAST_SPREAD: f32 = 0.05;
 
-/// Head room above the most deviating left-out reference, as a part of its distance from the median.
-const MARGIN: f32 = 0.1;
+/// Upper tolerance limit of normally distributed scores: with 95 % confidence, 95 % of normal parts lie below. Few
+/// references leave a wide margin, many a narrow one. Factors for up to five from tables, beyond by Natrella's
+/// approximation (NIST/SEMATECH e-Handbook of Statistical Methods, 7.2.6.3).
+fn tolerance_limit(scores: &[f32]) -> f32 {
+    let n = scores.len() as f32;
+    let mean = scores.iter().sum::<f32>() / n;
+    let deviation = (scores.iter().map(|score| (score - mean).powi(2)).sum::<f32>() / (n - 1.0).max(1.0)).sqrt();
+    let factor = match scores.len() {
+        0..=2 => 26.26,
+        3 => 7.656,
+        4 => 5.144,
+        5 => 4.203,
+        _ => {
+            let z = 1.644_85_f32;
+            let (a, b) = (1.0 - z * z / (2.0 * (n - 1.0)), z * z - z * z / n);
+            (z + (z * z - a * b).sqrt()) / a
+        }
+    };
+    mean + factor * deviation
+}
 
 impl Calibration {
     /// Calibrates on `references`: evidence of each reference photo against the others.
@@ -115,7 +133,7 @@ impl Calibration {
             let beyond = |sorted: &[f32]| {
                 let (median, last) = (sorted[sorted.len() / 2], sorted[sorted.len() - 1]);
                 // A single reference, or equal ones, leave no spread to put a margin on: take a part of the score.
-                (median, last + (MARGIN * (last - median)).max(0.02 * last.abs()).max(1e-3))
+                (median, tolerance_limit(sorted).max(last + (0.02 * last.abs()).max(1e-3)))
             };
             (calibration.image_median, calibration.image_threshold) = beyond(&calibration.normal_scores);
             calibration.pixel_threshold = beyond(&peaks).1;
@@ -204,6 +222,17 @@ mod tests {
         for normalised in [0.0, 0.25, 0.5, 1.0] {
             let raw = calibration.image_score_at(normalised);
             assert!((calibration.normalise_image(raw) - normalised).abs() < 1e-5);
+        }
+    }
+
+    #[test]
+    fn the_tolerance_limit_narrows_with_more_references() {
+        // 0 and 1 in turn: mean 0.5; tabled factors for n = 8 and 20 are 3.187 and 2.396 (ISO 16269-6).
+        for (n, factor) in [(8usize, 3.187), (20, 2.396)] {
+            let scores: Vec<f32> = (0..n).map(|i| (i % 2) as f32).collect();
+            let deviation = (0.25 * n as f32 / (n - 1) as f32).sqrt();
+            let limit = tolerance_limit(&scores);
+            assert!((limit - (0.5 + factor * deviation)).abs() < 0.03, "{n}: {limit}");
         }
     }
 
