@@ -159,6 +159,11 @@ impl Calibration {
         normalise(raw, self.pixel_median, self.pixel_threshold)
     }
 
+    /// Raw pixel scores that are 0 and 0.5 on the normalised scale.
+    pub fn pixel_scale(&self) -> (f32, f32) {
+        (low_end(self.pixel_median, self.pixel_threshold), self.pixel_threshold)
+    }
+
     /// The raw image score that a normalised one stands for (inverse of [`Self::normalise_image`] inside 0–1).
     pub fn image_score_at(&self, normalised: f32) -> f32 {
         let low = low_end(self.image_median, self.image_threshold);

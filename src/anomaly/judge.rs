@@ -29,13 +29,7 @@ pub fn judge(evidence: &Evidence, recipe: &Recipe, calibration: &Calibration) ->
     let map = anomaly_map(evidence, recipe, calibration);
     let normalised = calibration.normalise_image(score);
     let (verdict, reason) = decide(score, normalised, recipe, calibration);
-    let highest = map.scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let floor = if highest >= calibration.pixel_threshold || verdict == Verdict::Ok {
-        calibration.pixel_threshold
-    } else {
-        // The patches together are too high although none is beyond the pixel threshold: show where they lie.
-        0.9 * highest
-    };
+    let floor = region_threshold(&map, calibration, verdict != Verdict::Ok);
     let mut regions =
         find_regions(&map, floor, recipe.top_k, recipe.min_area_px, |raw| calibration.normalise_pixel(raw));
     for region in &mut regions {
@@ -57,6 +51,13 @@ pub fn judge(evidence: &Evidence, recipe: &Recipe, calibration: &Calibration) ->
         },
         map,
     }
+}
+
+/// The raw score at which regions and mask are cut: the pixel threshold. Where no pixel reaches it although the photo
+/// `deviates` as a whole, a little below the highest, so that it shows where the patches lie that decided.
+pub fn region_threshold(map: &AnomalyMap, calibration: &Calibration, deviates: bool) -> f32 {
+    let highest = map.scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    if highest >= calibration.pixel_threshold || !deviates { calibration.pixel_threshold } else { 0.9 * highest }
 }
 
 /// The fused, smoothed scores on the patch grid, `[rows * cols]`: what the image score is taken from.

@@ -27,6 +27,7 @@ pub use stem::unique_stems;
 pub use text::report_text;
 pub use time::utc;
 
+use crate::anomaly::judge::region_threshold;
 use crate::anomaly::{AnomalyMap, Calibration, Inspection};
 use crate::engine::View;
 use crate::{Error, Recipe, Result};
@@ -91,7 +92,7 @@ pub fn write_photo(dir: &Path, stem: &str, result: PhotoResult<'_>, options: &Re
     let PhotoResult { photo, inspection, map, calibration, recipe } = result;
     let path = |suffix: &str| dir.join(format!("{stem}_{suffix}"));
     let heatmap = images::heatmap(photo, inspection, map, calibration, options.colours);
-    let mask = images::mask(map, mask_threshold(map, inspection, calibration));
+    let mask = images::mask(map, region_threshold(map, calibration, !inspection.regions.is_empty()));
     let mut written = vec![
         write_png(&path("heatmap.png"), &heatmap.into())?,
         write_png(&path("boxes.png"), &images::boxes(photo, inspection).into())?,
@@ -198,17 +199,6 @@ pub fn write_json(path: &Path, document: &impl Serialize) -> Result<PathBuf> {
         serde_json::to_writer_pretty(&mut *out, document)?;
         out.write_all(b"\n")
     })
-}
-
-/// The threshold that the regions were cut at: the pixel threshold, or where none is beyond it although the photo as a
-/// whole is, the lowest value inside the reported regions.
-fn mask_threshold(map: &AnomalyMap, inspection: &Inspection, calibration: &Calibration) -> f32 {
-    let highest = map.scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    if highest >= calibration.pixel_threshold || inspection.regions.is_empty() {
-        calibration.pixel_threshold
-    } else {
-        0.9 * highest
-    }
 }
 
 fn write_png(path: &Path, picture: &image::DynamicImage) -> Result<PathBuf> {

@@ -11,10 +11,7 @@ use crate::report::ColourMap;
 
 /// Raw pixel scores that are 0 and 0.5 on the fixed scale.
 pub fn scale(calibration: &Calibration) -> (f32, f32) {
-    let threshold = calibration.pixel_threshold;
-    // As `Calibration::normalise_pixel` does when the threshold lies below the median.
-    let low = if threshold - calibration.pixel_median > 1e-6 { calibration.pixel_median } else { threshold - 1.0 };
-    (low, threshold)
+    calibration.pixel_scale()
 }
 
 /// 256 colours for a texture.
