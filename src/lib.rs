@@ -9,18 +9,24 @@
 
 pub mod anomaly;
 pub mod app;
+pub mod bench;
+pub mod classify;
 pub mod cli;
 pub mod dataset;
 pub mod engine;
 pub mod error;
 pub mod explain;
 pub mod gpu;
+pub mod history;
+pub mod matching;
 pub mod metrics;
 pub mod model;
 pub mod photo;
 pub mod recipe;
 pub mod report;
 pub mod samples;
+pub mod segment;
+pub mod server;
 pub mod train;
 
 pub use error::{Error, Result};

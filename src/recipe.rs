@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::photo::QualityLimits;
 use crate::{Error, Result};
 
 /// Version of the recipe's own format; a file of a newer one is refused.
@@ -30,6 +31,13 @@ pub struct Recipe {
     pub input: Input,
     /// Blocks (counted from 1) whose tokens are compared; `None` lets the model choose.
     pub layers: Option<Vec<usize>>,
+    /// Another network for the memory map, named as `model` is; `None` compares patches of `model`. Where the two patch
+    /// grids differ, the coarser component is interpolated bilinearly onto the finer grid.
+    pub memory_model: Option<String>,
+    /// As `layers`, of `memory_model`.
+    pub memory_layers: Option<Vec<usize>>,
+    /// As `input`, of `memory_model`; `None` takes its own size and keeps the aspect ratio.
+    pub memory_input: Option<Input>,
     /// Which patch features the memory bank holds.
     pub memory_features: MemoryFeatures,
     /// Share of the text map in the fused map, ≥ 0; only the ratio to `memory_weight` counts.
@@ -44,7 +52,8 @@ pub struct Recipe {
     pub normalisation: Normalisation,
     /// Separation of part and background.
     pub foreground: Foreground,
-    /// Standard deviation of the Gaussian over the map, in pixels of the network's input; 0 switches it off.
+    /// Standard deviation of the Gaussian over the map, in pixels of the network's input (of the network with the finer
+    /// patch grid); 0 switches it off.
     pub sigma_px: f32,
     /// Part of the patches whose mean is the image score, in (0, 1]; 0.01 is the most deviating hundredth.
     pub top_fraction: f32,
@@ -58,10 +67,68 @@ pub struct Recipe {
     pub top_k: usize,
     /// Regions with fewer pixels of the photo than this are left out.
     pub min_area_px: u32,
+    /// What a photo must keep to, to be judged without a warning; it changes no verdict.
+    pub quality: QualityLimits,
     /// Photos of normal parts, in the order they were given.
     pub references: Vec<PathBuf>,
     /// Seed of every random choice (coreset start and projection).
     pub seed: u64,
+    /// The vision-language server that `--explain vlm` asks; it decides no verdict.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vlm: Option<Vlm>,
+}
+
+/// A vision-language model behind an OpenAI-compatible server (Ollama, llama.cpp, vLLM) that puts regions into words.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Vlm {
+    /// The server's address with its version, e.g. `http://127.0.0.1:8080/v1`.
+    pub address: String,
+    /// The model's name on that server.
+    pub model: String,
+    /// The question, sent with each region's picture. `{object}`, `{location}`, `{description}` and `{confidence}` stand
+    /// for what is known of the region; the form of the answer is asked for in addition.
+    pub prompt: String,
+    /// Seconds for the answer on one region, > 0.
+    pub timeout_s: f32,
+    /// Regions asked about at most, strongest first, ≥ 1.
+    pub top_k: usize,
+}
+
+impl Default for Vlm {
+    fn default() -> Self {
+        Self {
+            address: "http://127.0.0.1:8080/v1".to_owned(),
+            model: "default".to_owned(),
+            prompt: include_str!("../assets/vlm_prompt.txt").trim_end().to_owned(),
+            timeout_s: 60.0,
+            top_k: 3,
+        }
+    }
+}
+
+impl Vlm {
+    fn check(&self) -> Result<()> {
+        if !["http://", "https://"].iter().any(|scheme| self.address.starts_with(scheme)) {
+            return Err(Error::input(format!(
+                "`vlm.address` is {:?}, but must begin with http:// or https://, e.g. \"http://127.0.0.1:8080/v1\".",
+                self.address
+            )));
+        }
+        if self.prompt.trim().is_empty() {
+            return Err(Error::input("`vlm.prompt` is empty. Leave it out for the usual question."));
+        }
+        if !(self.timeout_s.is_finite() && (0.1..=3600.0).contains(&self.timeout_s)) {
+            return Err(Error::input(format!(
+                "`vlm.timeout_s` is {}, but must lie between 0.1 and 3600.",
+                self.timeout_s
+            )));
+        }
+        if self.top_k == 0 {
+            return Err(Error::input("`vlm.top_k` is 0, but at least one region must be asked about."));
+        }
+        Ok(())
+    }
 }
 
 /// A named preset. The recipe's fields, not the name, decide; the name says where they came from.
@@ -164,7 +231,8 @@ impl Default for Input {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MemoryFeatures {
-    /// The model's own patch embedding where it has one (`pocket`), else the layers' hidden states.
+    /// The model's own patch embedding where it has one (`pocket`), the layers' tokens through the last layer norm where
+    /// it has no words (DINOv2), else the layers' hidden states. Each is L2-normalised.
     Auto,
     /// Hidden states of the layers, each L2-normalised, side by side.
     Hidden,
@@ -206,6 +274,9 @@ impl Default for Recipe {
             prompts: Prompts::default(),
             input: Input::default(),
             layers: None,
+            memory_model: None,
+            memory_layers: None,
+            memory_input: None,
             memory_features: MemoryFeatures::Auto,
             text_weight: 0.3,
             memory_weight: 0.7,
@@ -220,8 +291,10 @@ impl Default for Recipe {
             uncertain_band: 0.05,
             top_k: 5,
             min_area_px: 0,
+            quality: QualityLimits::default(),
             references: Vec::new(),
             seed: 0,
+            vlm: None,
         }
     }
 }
@@ -234,11 +307,12 @@ impl Recipe {
         recipe
     }
 
-    /// Sets the fields that `method` stands for; model, object, prompts, references and seed stay.
+    /// Sets the fields that `method` stands for; models, object, prompts, references and seed stay.
     pub fn apply_method(&mut self, method: Method) {
         let fused = Self::default();
         self.method = method;
         self.layers = None;
+        self.memory_layers = None;
         self.memory_features = fused.memory_features;
         self.text_weight = fused.text_weight;
         self.memory_weight = fused.memory_weight;
@@ -325,20 +399,43 @@ impl Recipe {
         if let Some(side) = self.input.short_side {
             range("input.short_side", side as f32, 16.0, 4096.0)?;
         }
-        if self.layers.as_ref().is_some_and(|layers| layers.is_empty() || layers.contains(&0)) {
-            return Err(Error::input("`layers` must name at least one block, counted from 1."));
+        if let Some(side) = self.memory_input.and_then(|input| input.short_side) {
+            range("memory_input.short_side", side as f32, 16.0, 4096.0)?;
+        }
+        for (name, layers) in [("layers", &self.layers), ("memory_layers", &self.memory_layers)] {
+            if layers.as_ref().is_some_and(|layers| layers.is_empty() || layers.contains(&0)) {
+                return Err(Error::input(format!("`{name}` must name at least one block, counted from 1.")));
+            }
+        }
+        if self.memory_model.is_none() && (self.memory_layers.is_some() || self.memory_input.is_some()) {
+            return Err(Error::input(
+                "`memory_layers` and `memory_input` belong to a `memory_model`, but there is none. Name one, or use `layers` and `input`.",
+            ));
         }
         if self.top_k == 0 {
             return Err(Error::input("`top_k` is 0, but at least one region must be allowed."));
         }
+        self.quality.check()?;
+        if let Some(vlm) = &self.vlm {
+            vlm.check()?;
+        }
         self.prompts.check()
+    }
+
+    /// Geometry of the input of the network whose patches the memory compares.
+    pub fn memory_geometry(&self) -> Input {
+        if self.memory_model.is_some() { self.memory_input.unwrap_or_default() } else { self.input }
     }
 
     /// What has to be computed again when `self` becomes `next`: the earliest stage that differs.
     pub fn stage_changed(&self, next: &Self) -> Option<Stage> {
-        if self.model != next.model {
+        if self.model != next.model || self.memory_model != next.memory_model {
             Some(Stage::Model)
-        } else if self.layers != next.layers || self.input != next.input || self.memory_features != next.memory_features
+        } else if self.layers != next.layers
+            || self.input != next.input
+            || self.memory_layers != next.memory_layers
+            || self.memory_input != next.memory_input
+            || self.memory_features != next.memory_features
         {
             Some(Stage::Features)
         } else if self.references != next.references
@@ -431,9 +528,12 @@ mod tests {
             ("(text_weight: NaN)", "text_weight"),
             ("(text_weight: 0.0, memory_weight: 0.0)", "text_weight"),
             ("(layers: Some([0]))", "layers"),
+            ("(memory_model: Some(\"x\"), memory_layers: Some([]))", "memory_layers"),
+            ("(memory_input: Some((short_side: Some(448))))", "memory_model"),
             ("(prompts: (normal: [\"\"]))", "prompts.normal"),
             ("(prompts: (templates: [\"a photo\"]))", "a photo"),
             ("(version: 99)", "version 99"),
+            ("(quality: (min_contrast: -1.0))", "quality.min_contrast"),
         ] {
             let error = Recipe::from_ron(text).unwrap_err().to_string();
             assert!(error.contains(field), "{text}: {error}");
@@ -452,9 +552,12 @@ mod tests {
         assert_eq!(change(|r| r.text_weight = 0.9), Some(Stage::Judgement));
         assert_eq!(change(|r| r.image_threshold = Some(1.0)), Some(Stage::Judgement));
         assert_eq!(change(|r| r.sigma_px = 1.0), Some(Stage::Judgement));
+        assert_eq!(change(|r| r.quality.min_blur_score = 99.0), Some(Stage::Judgement));
         assert_eq!(change(|r| r.object = "gear".into()), Some(Stage::Evidence));
         assert_eq!(change(|r| r.references.push("a.png".into())), Some(Stage::Memory));
         assert_eq!(change(|r| r.layers = Some(vec![3])), Some(Stage::Features));
+        assert_eq!(change(|r| r.memory_model = Some("x".into())), Some(Stage::Model));
+        assert_eq!(change(|r| r.memory_layers = Some(vec![3])), Some(Stage::Features));
     }
 
     #[test]

@@ -1,124 +1,23 @@
-//! The window driven from outside, by the accessible names of its widgets, with an engine that only remembers what it
-//! was asked. No display, no renderer, no network.
+//! The window: photos, verdicts, recipe, keys, export, session.
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+#[path = "support/bench.rs"]
+mod bench;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crossbeam_channel::Sender;
+use bench::Driver;
 use egui::{Key, Modifiers};
-use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use hairline::Recipe;
 use hairline::anomaly::Verdict;
 use hairline::app::session::{Restored, Session, restore};
-use hairline::app::testing::{FakeEngine, inspection, photo, view};
+use hairline::app::testing::{inspection, photo};
 use hairline::app::theme;
-use hairline::app::window::{Parts, Window};
 use hairline::engine::{Event, Request};
-
-struct Bench {
-    parts: Option<Parts>,
-    window: Option<Window>,
-}
-
-struct Driver {
-    harness: Harness<'static, Bench>,
-    engine: Arc<FakeEngine>,
-    events: Sender<Event>,
-    dir: tempfile::TempDir,
-}
-
-impl Driver {
-    fn new(session: Session) -> Self {
-        Self::with_session_path(session, None)
-    }
-
-    fn with_session_path(session: Session, session_path: Option<PathBuf>) -> Self {
-        let engine = Arc::new(FakeEngine::default());
-        let (events, receiver) = crossbeam_channel::unbounded();
-        let parts =
-            Parts { session, engine: engine.clone(), events: receiver, session_path, target: None, largest_side: 2048 };
-        let mut harness =
-            Harness::builder().with_size(egui::vec2(1440.0, 900.0)).with_context_setup(theme::install).build_ui_state(
-                |ui, bench: &mut Bench| {
-                    if let Some(parts) = bench.parts.take() {
-                        bench.window = Some(Window::new(ui.ctx(), parts));
-                    }
-                    bench.window.as_mut().unwrap().ui(ui);
-                },
-                Bench { parts: Some(parts), window: None },
-            );
-        harness.run_steps(3);
-        Self { harness, engine, events, dir: tempfile::tempdir().unwrap() }
-    }
-
-    fn window(&mut self) -> &mut Window {
-        self.harness.state_mut().window.as_mut().unwrap()
-    }
-
-    fn steps(&mut self, count: usize) {
-        self.harness.run_steps(count);
-        self.harness.check_accessibility();
-    }
-
-    /// Frames until something is there; the background works on threads of its own.
-    fn until(&mut self, what: &str, mut there: impl FnMut(&mut Self) -> bool) {
-        let start = Instant::now();
-        while !there(self) {
-            assert!(start.elapsed() < Duration::from_secs(30), "{what} did not happen");
-            std::thread::sleep(Duration::from_millis(10));
-            self.harness.run_steps(1);
-        }
-        self.steps(2);
-    }
-
-    fn has(&self, label: &str) -> bool {
-        self.harness.query_all_by_label_contains(label).next().is_some()
-    }
-
-    fn click(&mut self, label: &str) {
-        self.harness.get_by_label(label).click_accesskit();
-        self.steps(2);
-    }
-
-    fn key(&mut self, modifiers: Modifiers, key: Key) {
-        self.harness.key_press_modifiers(modifiers, key);
-        self.steps(2);
-    }
-
-    fn tell(&mut self, event: Event) {
-        self.events.send(event).unwrap();
-        self.steps(2);
-    }
-
-    /// Three photos on the bench, the first on view and judged NG.
-    fn with_photos() -> Self {
-        let mut driver = Self::new(Session::default());
-        let paths: Vec<PathBuf> = ["a.png", "b.png", "c.png"].iter().map(|n| photo(driver.dir.path(), n)).collect();
-        driver.window().open(paths, false);
-        driver.until("opening", |d| d.has("c.png, waiting"));
-        driver.tell(Event::JobStarted { job: 0, total: 3 });
-        for (id, score, verdict) in [(0, 7.0, Verdict::Ng), (1, 2.0, Verdict::Ok), (2, 5.0, Verdict::Uncertain)] {
-            let inspection = Arc::new(inspection("x.png", score, verdict));
-            driver.tell(Event::PhotoInspected { id, job: Some(0), inspection, map: None });
-        }
-        driver.tell(Event::JobFinished { job: 0, done: 3, failed: 0 });
-        driver.judge();
-        driver
-    }
-
-    fn judge(&mut self) {
-        let recipe = self.window().state.recipe.clone();
-        self.tell(Event::ViewJudged(Arc::new(view(0, &recipe))));
-    }
-
-    fn recipes(&self) -> Vec<Recipe> {
-        self.engine.asked(|asked| asked.recipes.clone())
-    }
-}
+use hairline::photo::{Quality, QualityLimits};
 
 #[test]
 fn a_new_inspector_is_told_how_to_begin() {
@@ -127,6 +26,19 @@ fn a_new_inspector_is_told_how_to_begin() {
         driver.harness.get_by_label(label);
     }
     assert!(driver.has("Drop photos of parts here"));
+}
+
+#[test]
+fn a_doubtful_photo_carries_a_sign_and_a_reason() {
+    let mut driver = Driver::with_photos();
+    assert!(driver.harness.query_by_label("Doubtful photo").is_none());
+    let mut blurred = inspection("b.png", 2.0, Verdict::Ok);
+    let measured = Quality { blur_score: 4.0, ..blurred.photo.quality };
+    blurred.quality = QualityLimits::default().judge(640, 480, &measured);
+    driver.tell(Event::PhotoInspected { id: 1, job: None, inspection: Arc::new(blurred), map: None });
+    driver.harness.get_by_label("Doubtful photo");
+    assert!(driver.has("b.png, OK, score 0.00, doubtful photo"), "a screen reader hears it too");
+    assert!(driver.has("Photo quality"), "the limits are in the recipe panel");
 }
 
 #[test]

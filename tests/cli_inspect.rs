@@ -66,7 +66,7 @@ fn the_samples_are_inspected_end_to_end() {
                 "timings_ms",
             ],
         );
-        assert_has(&photo["quality"], &["blur_score", "brightness_score"]);
+        assert_has(&photo["quality"], &["blur_score", "brightness_score", "passed", "reason"]);
         assert!(["ok", "ng", "uncertain"].contains(&photo["verdict"].as_str().unwrap()));
         assert!((0.0..=1.0).contains(&photo["normalised_score"].as_f64().unwrap()));
         let (width, height) = (photo["width"].as_u64().unwrap(), photo["height"].as_u64().unwrap());
@@ -285,4 +285,92 @@ fn without_a_display_the_window_says_how_to_go_on() {
     for words in ["display", "hairline demo", "hairline inspect"] {
         assert!(run.stderr.contains(words), "{words}:\n{}", run.stderr);
     }
+}
+
+#[test]
+fn the_memory_may_have_a_network_of_its_own() {
+    let place = Place::new();
+    let (parts, normal) = samples();
+    let (dino, vit) = (checkout("tests/fixtures/model/dinov2"), checkout("tests/fixtures/model/vit"));
+    let (dino, vit) = (dino.to_str().unwrap(), vit.to_str().unwrap());
+    let inspect = |out: &str, flags: &[&str], status: i32| {
+        let always = ["inspect", &parts, "--normal", &normal, "--shots", "2", "--out", out];
+        place.run(&[&always, flags].concat()).expect(status)
+    };
+    inspect("both", &["--memory-model", dino, "--save-recipe", "both.ron"], 0);
+    let results = place.json("both/results.json");
+    assert_eq!((&results["model"]["id"], &results["memory_model"]["id"]), (&"pocket".into(), &"dinov2".into()));
+    assert_ne!(results["model"]["sha256"], results["memory_model"]["sha256"]);
+    assert_eq!(results["recipe"]["memory_model"], dino);
+    let report = std::fs::read_to_string(place.path("both/report.html")).unwrap();
+    assert!(report.contains("Memory model"), "the page names both");
+    let scores = |out: &str| -> Vec<Value> {
+        let photos = place.json(&format!("{out}/results.json"))["photos"].clone();
+        photos.as_array().unwrap().iter().map(|photo| photo["image_score"].clone()).collect()
+    };
+    inspect("again", &["--recipe", "both.ron"], 0);
+    assert_eq!(scores("both"), scores("again"), "the recipe repeats it");
+    inspect("pocket", &[], 0);
+    assert_ne!(scores("both"), scores("pocket"));
+    assert_eq!(place.json("pocket/results.json").get("memory_model"), None);
+
+    // Without words: memory alone, and never a text map.
+    inspect("alone", &["--model", vit, "--method", "memory"], 0);
+    assert_eq!(place.json("alone/results.json")["model"]["id"], "vit");
+    let run = inspect("refused", &["--model", vit], 1);
+    assert!(run.stderr.contains("reads no words") && run.stderr.contains("--text-weight 0"), "{}", run.stderr);
+    let run = inspect("refused", &["--model", vit, "--memory-model", dino, "--text-weight", "0"], 1);
+    assert!(run.stderr.contains("nothing is left for it to do"), "{}", run.stderr);
+    let run = inspect("refused", &["--memory-model", "no/such-model"], 1);
+    assert!(run.stderr.contains("models pull no/such-model"), "{}", run.stderr);
+}
+
+#[test]
+fn a_vision_language_model_lends_its_words_and_the_report_says_so() {
+    let place = Place::new();
+    let answer = r#"{"location": "rim", "description": "a chipped tooth", "severity": "low"}"#;
+    let completion = serde_json::json!({"choices": [{"message": {"content": answer}}]}).to_string();
+    let http = tiny_http::Server::http("127.0.0.1:0").unwrap();
+    let address = http.server_addr();
+    std::thread::spawn(move || {
+        for request in http.incoming_requests() {
+            // A client that gave up is none of this server's business.
+            let _ = request.respond(tiny_http::Response::from_string(completion.clone()));
+        }
+    });
+    let recipe = |address: &str| format!("(vlm: Some((address: \"{address}\", model: \"eyes\", timeout_s: 20.0)))");
+    place.write("eyes.ron", recipe(&format!("http://{address}/v1")).as_bytes());
+    let (parts, normal) = samples();
+    let crack = format!("{parts}/gear_crack.jpg");
+    let inspect = |recipe: &str, out: &str| {
+        place.run(&["inspect", &crack, "--normal", &normal, "--recipe", recipe, "--explain", "vlm", "--out", out])
+    };
+    inspect("eyes.ron", "out").expect(0);
+    let report = place.json("out/gear_crack_report.json");
+    assert_eq!((&report["explained_by"], &report["explainer"]), (&"vlm".into(), &"eyes".into()));
+    assert_eq!(report["regions"][0]["description"], "a chipped tooth");
+    assert_ne!(report["photo"]["regions"][0]["description"], "a chipped tooth", "what was measured stays");
+    let text = |path: &str| {
+        let whole = std::fs::read_to_string(place.path(path)).unwrap();
+        // Words wrap where the line ends.
+        whole.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let told = text("out/gear_crack_report.txt");
+    assert!(
+        told.contains("rim: a chipped tooth") && told.contains("words of the vision-language model eyes"),
+        "{told}"
+    );
+
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    place.write("blind.ron", recipe(&format!("http://{free}/v1")).as_bytes());
+    let run = inspect("blind.ron", "alone").expect(0);
+    assert!(run.stderr.contains("does not answer"), "{}", run.stderr);
+    let report = place.json("alone/gear_crack_report.json");
+    assert_eq!(report["explained_by"], "rules");
+    let told = text("alone/gear_crack_report.txt");
+    assert!(told.contains("Words by rules stand in"), "{told}");
+
+    place.write("none.ron", b"()");
+    let run = inspect("none.ron", "none").expect(1);
+    assert!(run.stderr.contains("vlm: Some("), "{}", run.stderr);
 }

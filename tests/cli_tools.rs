@@ -3,7 +3,7 @@
 
 mod support;
 
-use support::{Place, png};
+use support::{Place, checkout, png};
 
 fn npy(place: &Place, name: &str) -> (Vec<u64>, Vec<f32>) {
     let bytes = std::fs::read(place.path(name)).unwrap();
@@ -22,7 +22,7 @@ fn help_and_version_are_data() {
     let run = place.run(&["--version"]).expect(0);
     assert_eq!(run.stdout, format!("hairline {}\n", env!("CARGO_PKG_VERSION")));
     let run = place.run(&["--help"]).expect(0);
-    for verb in ["demo", "inspect", "embed", "tokens", "synth", "models"] {
+    for verb in ["demo", "inspect", "embed", "tokens", "synth", "segment", "models"] {
         assert!(run.stdout.contains(verb), "{}", run.stdout);
         place.run(&[verb, "--help"]).expect(0);
     }
@@ -65,6 +65,24 @@ fn embedding_goes_on_after_a_bad_photo_and_refuses_layers_that_do_not_exist() {
     assert_eq!(npy(&place, "e.npy").0[0], 1);
     let run = place.run(&["embed", "image", "a.png", "--out", "x.npy", "--patches", "99"]).expect(1);
     assert!(run.stderr.contains("99") && !place.path("x.npy").exists(), "{}", run.stderr);
+}
+
+#[test]
+fn a_model_without_text_embeds_photos_and_refuses_words() {
+    let place = Place::new();
+    place.write("a.png", &png(90, 60));
+    let folder = checkout("tests/fixtures/model/dinov2").to_string_lossy().into_owned();
+    let file = checkout("tests/fixtures/model/vit-file/model.safetensors").to_string_lossy().into_owned();
+    place.run(&["embed", "image", "a.png", "--out", "e.npy", "--model", &folder]).expect(0);
+    assert_eq!(npy(&place, "e.npy").0, [1, 24]);
+    place.run(&["embed", "image", "a.png", "--out", "p.npy", "--patches", "2,3", "--model", &file]).expect(1);
+    place.run(&["embed", "image", "a.png", "--out", "p.npy", "--patches", "1,2", "--model", &file]).expect(0);
+    assert_eq!(npy(&place, "p.npy").0, [1, 2, 25, 64]);
+    let run = place.run(&["embed", "text", "a part", "--out", "t.npy", "--model", &folder]).expect(1);
+    assert!(run.stderr.contains("dinov2 sees photos only") && !place.path("t.npy").exists(), "{}", run.stderr);
+    let run = place.run(&["models", "info", &folder, "--json"]).expect(0);
+    let info: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!((&info["kind"], &info["has_text"]), (&"dinov2".into(), &false.into()));
 }
 
 #[test]
@@ -118,4 +136,95 @@ fn synth_is_the_same_for_the_same_seed() {
     assert_ne!(photo("one", &class), photo("three", &place.names("three").remove(0)));
     let run = place.run(&["synth", "--out", "x", "--size", "7"]).expect(1);
     assert!(run.stderr.contains("between 32 and 2048"), "{}", run.stderr);
+}
+
+/// Where the annotations of `tests/fixtures/coco` and their photos are.
+fn coco_place() -> Place {
+    let place = Place::new();
+    place.write("annotations.json", include_bytes!("fixtures/coco/annotations.json"));
+    for i in 0..20 {
+        place.write(&format!("photos/line{}/{i}.png", i % 2), &png(53, 37));
+    }
+    place
+}
+
+#[test]
+fn coco_masks_are_those_of_pycocotools() {
+    let place = coco_place();
+    place.run(&["segment", "masks", "--coco", "annotations.json", "--images", "photos", "--out", "masks"]).expect(0);
+    let expected = image::load_from_memory(include_bytes!("fixtures/coco/expected.png")).unwrap().to_luma8();
+    let (mut row, mut filled) = (0, 0);
+    for category in ["dent", "scratch"] {
+        for i in 0..20 {
+            let mask = image::open(place.path(&format!("masks/{category}/{i}_mask.png"))).unwrap().to_luma8();
+            assert_eq!(mask.dimensions(), (53, 37));
+            for (x, y, pixel) in mask.enumerate_pixels() {
+                assert_eq!(pixel.0, expected.get_pixel(x, row + y).0, "{category}, photo {i}, x {x}, y {y}");
+                filled += usize::from(pixel.0[0] > 0);
+            }
+            row += 37;
+        }
+    }
+    assert_eq!(row, expected.height());
+    assert!(filled > 5_000, "{filled}");
+}
+
+#[test]
+fn a_photo_of_another_size_fails_alone() {
+    let place = coco_place();
+    place.write("photos/line1/3.png", &png(53, 38));
+    place.write("photos/line0/4.png", b"no photo");
+    let run = place
+        .run(&["segment", "masks", "--coco", "annotations.json", "--images", "photos", "--out", "masks"])
+        .expect(1);
+    assert!(run.stderr.contains("53 × 38") && run.stderr.contains("3.png"), "{}", run.stderr);
+    assert!(run.stderr.contains("4.png") && run.stderr.contains("2 of 20 photos"), "{}", run.stderr);
+    assert!(place.path("masks/dent/5_mask.png").is_file() && !place.path("masks/dent/3_mask.png").exists());
+}
+
+#[test]
+fn segmenting_needs_a_model_that_can_and_prompts_that_fit() {
+    let place = coco_place();
+    let run = place.run(&["segment", "predict", "photos", "--prompt", "a crack", "--out", "o"]).expect(1);
+    assert!(run.stderr.contains("clipseg-rd64-refined"), "{}", run.stderr);
+    place.run(&["segment", "predict", "photos", "--out", "o"]).expect(2);
+    let run = place.run(&["segment", "evaluate", "photos", "--prompts", "a crack", "--out", "o"]).expect(1);
+    assert!(run.stderr.contains("`images` and `masks`"), "{}", run.stderr);
+}
+
+#[test]
+fn a_trained_model_predicts_and_is_measured() {
+    let place = Place::new();
+    for i in 0..5u32 {
+        let inside = move |x: u32, y: u32| (8 * i..8 * i + 24).contains(&x) && (8..40).contains(&y);
+        let photo = image::RgbImage::from_fn(64, 48, |x, y| image::Rgb([if inside(x, y) { 20 } else { 180 }; 3]));
+        let mask = image::GrayImage::from_fn(64, 48, |x, y| image::Luma([if inside(x, y) { 255 } else { 0 }]));
+        std::fs::create_dir_all(place.path("data/images")).unwrap();
+        std::fs::create_dir_all(place.path("data/masks")).unwrap();
+        photo.save(place.path(&format!("data/images/{i}.png"))).unwrap();
+        mask.save(place.path(&format!("data/masks/{i}.png"))).unwrap();
+    }
+    let train = ["segment", "train", "data", "--prompts", "a hole", "--out", "run", "--input", "64", "--epochs", "2"];
+    let run = place.run(&train).expect(0);
+    assert!(run.stdout.starts_with("best epoch"), "{}", run.stdout);
+    let curves = std::fs::read_to_string(place.path("run/curves.csv")).unwrap();
+    assert_eq!(curves.lines().count(), 3, "{curves}");
+
+    let model = ["--model", "run/model"];
+    let predict = ["segment", "predict", "data/images", "--prompt", "a hole", "--prompt", "rust", "--out", "found"];
+    place.run(&[&predict[..], &model].concat()).expect(0);
+    let found = place.json("found/segments.json");
+    assert_eq!(found["photos"].as_array().unwrap().len(), 5);
+    assert_eq!(found["photos"][0]["layers"][1]["mask"], "0_rust_mask.png");
+    let mask = image::open(place.path("found/0_a hole_mask.png")).unwrap().to_luma8();
+    assert_eq!(mask.dimensions(), (64, 48));
+    let share = mask.pixels().filter(|p| p.0[0] > 0).count() as f64 / (64.0 * 48.0);
+    assert!((share - found["photos"][0]["layers"][0]["share"].as_f64().unwrap()).abs() < 1e-6);
+
+    let evaluate = ["segment", "evaluate", "data", "--prompts", "a hole", "--out", "measured"];
+    place.run(&[&evaluate[..], &model].concat()).expect(0);
+    let measured = place.json("measured/evaluation.json");
+    assert_eq!(measured["photos"].as_array().unwrap().len(), 5);
+    assert!(measured["overall"]["best_dice"].as_f64().unwrap() > 0.2, "{measured}");
+    assert!(place.path("measured/report.html").is_file() && place.path("measured/photos.csv").is_file());
 }

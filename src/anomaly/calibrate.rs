@@ -111,7 +111,11 @@ impl Calibration {
         let (image_median, image_threshold) =
             if zero_shot { (ZERO_SHOT_MEDIAN, ZERO_SHOT_THRESHOLD) } else { (OWN_SCALE_MEDIAN, OWN_SCALE_THRESHOLD) };
         let mut calibration = Self {
-            text: if zero_shot { Some(ZERO_SHOT_TEXT) } else { scale(|e| Some(&e.text.values)) },
+            text: if zero_shot {
+                Some(ZERO_SHOT_TEXT)
+            } else {
+                scale(|e| e.text.as_ref().map(|t| t.values.as_slice()))
+            },
             memory: scale(|e| e.memory.as_ref().map(|m| m.values.as_slice())),
             normal_scores: Vec::new(),
             image_median,

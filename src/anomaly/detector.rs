@@ -1,4 +1,4 @@
-//! The detector: a model and a recipe made ready, turning features into evidence. Owned by the engine thread; holds no
+//! The detector: networks and a recipe made ready, turning features into evidence. Owned by the engine thread; holds no
 //! photos and judges nothing.
 
 use std::sync::Arc;
@@ -9,12 +9,13 @@ use burn::tensor::Device;
 use super::evidence::{Component, Evidence, NearestPatch, PhotoFacts, Timings};
 use super::features::PhotoFeatures;
 use super::foreground::foreground;
+use super::grid::Grid;
 use super::memory::MemoryBank;
+use super::networks::Networks;
 use super::prompt::{Anchors, median_and_spread};
 use super::text_map::text_map;
 use crate::Result;
 use crate::gpu::{Compute, DeviceKind};
-use crate::model::ClipModel;
 use crate::recipe::Recipe;
 
 /// Neighbourhood (in patches) that a single reference leaves out when it is compared with itself.
@@ -23,28 +24,35 @@ const OWN_GAP: usize = 2;
 /// Prompts encoded, memory built: ready for photos.
 #[derive(Debug)]
 pub struct Detector {
-    anchors: Anchors,
+    /// `None` where no network reads words.
+    anchors: Option<Anchors>,
     bank: Option<MemoryBank>,
+    /// Side of a patch in pixels of the network's input: of the words' network, and of the memory's.
+    patch_px: (usize, usize),
     /// The graphics device that searches the memory; `None` searches on the processor.
     search_on: Option<Device>,
 }
 
 impl Detector {
-    /// Encodes the recipe's prompts. The memory starts empty; it is searched where the networks run.
+    /// Encodes the recipe's prompts, where a network reads words. The memory starts empty; it is searched where the
+    /// networks run.
     ///
     /// # Errors
     /// As [`Anchors::encode`].
-    pub fn new(model: &ClipModel, compute: &Compute, recipe: &Recipe) -> Result<Self> {
+    pub fn new(networks: &Networks, compute: &Compute, recipe: &Recipe) -> Result<Self> {
         let search_on = (compute.kind != DeviceKind::Cpu).then(|| compute.device.clone());
-        Ok(Self { anchors: Anchors::encode(model, recipe)?, bank: None, search_on })
+        let patch_px = (networks.model().info().patch_size, networks.memory().info().patch_size);
+        let mut detector = Self { anchors: None, bank: None, patch_px, search_on };
+        detector.encode_prompts(networks, recipe)?;
+        Ok(detector)
     }
 
     /// Encodes other prompts; the memory stays.
     ///
     /// # Errors
     /// As [`Anchors::encode`].
-    pub fn encode_prompts(&mut self, model: &ClipModel, recipe: &Recipe) -> Result<()> {
-        self.anchors = Anchors::encode(model, recipe)?;
+    pub fn encode_prompts(&mut self, networks: &Networks, recipe: &Recipe) -> Result<()> {
+        self.anchors = networks.words().map(|model| Anchors::encode(model, recipe)).transpose()?;
         Ok(())
     }
 
@@ -62,9 +70,9 @@ impl Detector {
             None => None,
             Some((_, first)) => {
                 let photos: Vec<_> =
-                    references.iter().map(|(index, f)| (*index, f.cols, f.memory.as_slice())).collect();
+                    references.iter().map(|(index, f)| (*index, f.memory.cols, f.memory.values.as_slice())).collect();
                 let mut bank =
-                    MemoryBank::build(&photos, first.memory_dim, recipe.coreset_ratio, recipe.seed, progress)?;
+                    MemoryBank::build(&photos, first.memory.dim, recipe.coreset_ratio, recipe.seed, progress)?;
                 if let Some(device) = &self.search_on {
                     bank.move_to(device);
                 }
@@ -84,13 +92,12 @@ impl Detector {
         &self,
         photo: Arc<PhotoFacts>,
         features: &PhotoFeatures,
-        patch_px: usize,
         recipe: &Recipe,
         timings_ms: Timings,
     ) -> Evidence {
         let start = Instant::now();
-        let nearest = self.bank.as_ref().map(|bank| bank.nearest(&features.memory));
-        let mut evidence = self.assemble(photo, features, patch_px, recipe, nearest);
+        let nearest = self.bank.as_ref().map(|bank| bank.nearest(&features.memory.values));
+        let mut evidence = self.assemble(photo, features, recipe, nearest);
         evidence.timings_ms = Timings { maps: start.elapsed().as_secs_f32() * 1e3, ..timings_ms };
         evidence
     }
@@ -102,46 +109,53 @@ impl Detector {
         reference: u32,
         photo: Arc<PhotoFacts>,
         features: &PhotoFeatures,
-        patch_px: usize,
         recipe: &Recipe,
     ) -> Evidence {
         let nearest = self.bank.as_ref().map(|bank| {
             let others = bank.without(reference);
             if others.is_empty() {
-                MemoryBank::own_distances(&features.memory, features.memory_dim, features.cols, OWN_GAP)
+                let own = &features.memory;
+                MemoryBank::own_distances(&own.values, own.dim, own.cols, OWN_GAP)
             } else {
-                others.nearest(&features.memory)
+                others.nearest(&features.memory.values)
             }
         });
-        self.assemble(photo, features, patch_px, recipe, nearest)
+        self.assemble(photo, features, recipe, nearest)
     }
 
     fn assemble(
         &self,
         photo: Arc<PhotoFacts>,
         features: &PhotoFeatures,
-        patch_px: usize,
         recipe: &Recipe,
         nearest: Option<(Vec<f32>, Vec<NearestPatch>)>,
     ) -> Evidence {
-        let (rows, cols) = (features.rows, features.cols);
-        let foreground = foreground(&features.memory, rows, cols, features.memory_dim, recipe.foreground);
-        let component = |values: Vec<f32>| {
-            let mut inside: Vec<f32> =
-                values.iter().zip(&foreground).filter(|(_, part)| **part).map(|(value, _)| *value).collect();
-            let (median, spread) = median_and_spread(&mut inside);
+        let PhotoFeatures { embedding, text, memory } = features;
+        let memory_grid = Grid { rows: memory.rows, cols: memory.cols, patch_px: self.patch_px.1 };
+        let text_grid = Grid { rows: text.rows, cols: text.cols, patch_px: self.patch_px.0 };
+        let grid = if self.anchors.is_some() { memory_grid.finer(text_grid) } else { memory_grid };
+
+        let part = foreground(&memory.values, memory.rows, memory.cols, memory.dim, recipe.foreground);
+        let part = memory_grid.picked(part, grid);
+        let component = |values: Vec<f32>, from: Grid| {
+            let values = from.blended(values, grid);
+            let inside = values.iter().zip(&part).filter(|(_, part)| **part);
+            let (median, spread) = median_and_spread(&mut inside.map(|(value, _)| *value).collect::<Vec<f32>>());
             Component { values, median, spread }
         };
-        let (memory, nearest) = nearest.map_or((None, Vec::new()), |(distance, patches)| (Some(distance), patches));
+        let words = |anchors: &Anchors| component(text_map(text, anchors, recipe.temperature), text_grid);
+        let whole = |anchors: &Anchors| anchors.anomalous_share(embedding, recipe.temperature);
+        let (distances, nearest) = nearest.unzip();
         Evidence {
-            rows,
-            cols,
-            patch_px,
-            text: component(text_map(features, &self.anchors, recipe.temperature)),
-            text_image: self.anchors.anomalous_share(&features.embedding, recipe.temperature),
-            memory: memory.map(component),
-            nearest,
-            foreground,
+            rows: grid.rows,
+            cols: grid.cols,
+            patch_px: grid.patch_px,
+            text: self.anchors.as_ref().map(words),
+            text_image: self.anchors.as_ref().map(whole),
+            memory: distances.map(|distances| component(distances, memory_grid)),
+            nearest: nearest.map_or_else(Vec::new, |nearest| memory_grid.picked(nearest, grid)),
+            memory_grid: (memory.rows, memory.cols),
+            foreground: part,
             photo,
             timings_ms: Timings::default(),
         }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::photo::Quality;
 
@@ -13,20 +14,23 @@ use crate::photo::Quality;
 pub struct Evidence {
     /// Which photo, and what is known of it without a network.
     pub photo: Arc<PhotoFacts>,
-    /// Rows of the patch grid.
+    /// Rows of the patch grid: where words and memory have two networks, of the finer grid, onto which the other
+    /// component is interpolated.
     pub rows: usize,
     /// Columns of the patch grid.
     pub cols: usize,
-    /// Side of a patch in pixels of the network's input.
+    /// Side of a patch in pixels of its network's input.
     pub patch_px: usize,
-    /// Anomalous share of the text softmax per patch, `[rows * cols]`, 0–1.
-    pub text: Component,
+    /// Anomalous share of the text softmax per patch, `[rows * cols]`, 0–1; `None` where no network reads words.
+    pub text: Option<Component>,
     /// Anomalous share of the text softmax of the whole photo's embedding, 0–1.
-    pub text_image: f32,
+    pub text_image: Option<f32>,
     /// L2 distance to the nearest reference patch, `[rows * cols]`, ≥ 0; `None` without references.
     pub memory: Option<Component>,
     /// The nearest reference patch of each patch; empty without references.
     pub nearest: Vec<NearestPatch>,
+    /// Rows and columns that the memory's network makes of this photo; what `nearest` counts on in the references'.
+    pub memory_grid: (usize, usize),
     /// True where the patch shows the part, `[rows * cols]`.
     pub foreground: Vec<bool>,
     /// Time spent per stage, in milliseconds.
@@ -66,14 +70,14 @@ pub struct PhotoFacts {
     pub width: u32,
     /// Height in pixels after EXIF orientation.
     pub height: u32,
-    /// Blur, brightness, contrast.
+    /// Sharpness, brightness, contrast, clipping.
     pub quality: Quality,
     /// Remarks of the decoder, e.g. that only the first frame of an animation was read.
     pub warnings: Vec<String>,
 }
 
 /// Time per stage, in milliseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct Timings {
     /// Reading and decoding the file.
     pub decode: f32,
@@ -103,16 +107,23 @@ pub(super) mod testing {
                 sha256: "00".into(),
                 width: cols as u32 * 10,
                 height: rows as u32 * 10,
-                quality: Quality { blur_score: 100.0, brightness_score: 128.0, contrast: 30.0 },
+                quality: Quality {
+                    blur_score: 100.0,
+                    brightness_score: 128.0,
+                    contrast: 30.0,
+                    black_share: 0.0,
+                    white_share: 0.0,
+                },
                 warnings: Vec::new(),
             }),
             rows,
             cols,
             patch_px: 8,
-            text: component((0..patches).map(text).collect()),
-            text_image: 0.5,
+            text: Some(component((0..patches).map(text).collect())),
+            text_image: Some(0.5),
             memory: Some(component((0..patches).map(memory).collect())),
             nearest: vec![NearestPatch { reference: 0, row: 0, col: 0 }; patches],
+            memory_grid: (rows, cols),
             foreground: vec![true; patches],
             timings_ms: Timings::default(),
         }

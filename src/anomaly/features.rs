@@ -1,64 +1,113 @@
-//! What is kept of a photo after the image tower has run: exactly what maps are made from, so that prompts, references
-//! and weights can change without running it again. This is what the feature cache holds.
+//! What is kept of a photo after the image towers have run: exactly what maps are made from, so that prompts, references
+//! and weights can change without running them again. This is what the feature cache holds.
 
+use super::networks::{Compared, Gaze, Networks};
 use super::prompt::normalise;
-use crate::model::{ClipModel, Geometry, VisionFeatures, Want};
+use crate::model::{Backbone, VisionFeatures, Want};
 use crate::photo::Photo;
-use crate::recipe::{MemoryFeatures, Recipe};
+use crate::recipe::Recipe;
 use crate::{Error, Result};
 
-/// Features of one photo on the patch grid (row by row).
-#[derive(Clone, Debug, PartialEq)]
+/// Features of one photo. Words and memory may look at it through two networks, each with a patch grid of its own.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PhotoFeatures {
+    /// Embedding of the whole photo by the recipe's model, `[dim]`, not normalised.
+    pub embedding: Vec<f32>,
+    /// What the text map is made from; no layers where the recipe's model reads no words.
+    pub text: TextPatches,
+    /// What the memory map is made from.
+    pub memory: MemoryPatches,
+}
+
+/// Patches in the joint space of images and texts, row by row.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TextPatches {
     /// Rows of the patch grid.
     pub rows: usize,
     /// Columns of the patch grid.
     pub cols: usize,
-    /// Embedding of the whole photo, `[dim]`, not normalised.
-    pub embedding: Vec<f32>,
     /// Projected patch tokens of each layer, `[layers][rows * cols * dim]`, not normalised.
-    pub projected: Vec<Vec<f32>>,
-    /// Features compared with the memory bank, `[rows * cols * memory_dim]`, each patch of length 1.
-    pub memory: Vec<f32>,
-    /// Width of a memory feature.
-    pub memory_dim: usize,
+    pub layers: Vec<Vec<f32>>,
+}
+
+/// Patches as the memory compares them, row by row.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MemoryPatches {
+    /// Rows of the patch grid.
+    pub rows: usize,
+    /// Columns of the patch grid.
+    pub cols: usize,
+    /// Width of a feature.
+    pub dim: usize,
+    /// `[rows * cols * dim]`, each patch of length 1.
+    pub values: Vec<f32>,
 }
 
 impl PhotoFeatures {
-    /// Runs the image tower on `photo` as the recipe asks.
+    /// Runs the image towers on `photo` as the recipe asks: one pass where memory and words share a network, else two.
     ///
     /// # Errors
-    /// What preprocessing and the network report; [`Error::Input`] for a layer that the model does not have.
-    pub fn compute(model: &ClipModel, recipe: &Recipe, photo: &Photo) -> Result<Self> {
-        let prepared = model.prepare(photo, geometry(model, recipe))?;
-        let want = Want { layers: layers(model, recipe)?, project: true, patch_head: uses_patch_head(model, recipe) };
-        let mut features = model.encode_images(&[prepared], &want)?;
-        match features.pop() {
-            Some(features) => Ok(Self::from_vision(features)),
-            None => Err(Error::bug("the image tower returned nothing for one photo.")),
+    /// What preprocessing and the networks report; [`Error::Input`] for a layer that a network does not have.
+    pub fn compute(networks: &Networks, recipe: &Recipe, photo: &Photo) -> Result<Self> {
+        let compared = networks.compared(recipe);
+        let words = networks.words().is_some();
+        let pass = |backbone: &Backbone, gaze: Gaze, project: bool, patch_head: bool| {
+            let prepared = backbone.prepare(photo, gaze.geometry)?;
+            let want = Want { layers: gaze.layers, project, patch_head };
+            let mut features = backbone.encode_images(&[prepared], &want)?;
+            features.pop().ok_or_else(|| Error::bug("the image tower returned nothing for one photo."))
+        };
+        let (normed, head) = (compared == Compared::Normed, compared == Compared::Head);
+        let gaze = networks.gaze(recipe)?;
+        if let Some(memory) = networks.separate_memory() {
+            let features = pass(memory, networks.memory_gaze(recipe)?, normed, head)?;
+            let memory = MemoryPatches::new(&features, compared);
+            let features = pass(networks.model(), gaze, words, false)?;
+            Ok(Self { text: TextPatches::new(&features, words), embedding: features.embedding, memory })
+        } else {
+            let features = pass(networks.model(), gaze, words || normed, head)?;
+            Ok(Self {
+                text: TextPatches::new(&features, words),
+                memory: MemoryPatches::new(&features, compared),
+                embedding: features.embedding,
+            })
         }
     }
 
-    fn from_vision(features: VisionFeatures) -> Self {
-        let VisionFeatures { rows, cols, embedding, layers, patch_head, width, .. } = features;
-        let patches = rows * cols;
-        let (memory, memory_dim) = match patch_head {
-            Some(memory) => {
-                let dim = memory.len() / patches.max(1);
-                (memory, dim)
-            }
-            None => {
-                (side_by_side(layers.iter().map(|layer| layer.hidden.as_slice()), patches, width), layers.len() * width)
-            }
-        };
-        let projected = layers.into_iter().filter_map(|layer| layer.projected).collect();
-        Self { rows, cols, embedding, projected, memory, memory_dim }
+    /// The embedding of the whole photo alone, without patches, to be kept in the cache.
+    pub fn of_embedding(embedding: Vec<f32>) -> Self {
+        Self { embedding, ..Self::default() }
     }
 
     /// Bytes held, for the cache's budget.
     pub fn bytes(&self) -> usize {
-        let floats = self.embedding.len() + self.memory.len() + self.projected.iter().map(Vec::len).sum::<usize>();
-        floats * size_of::<f32>() + size_of::<Self>()
+        let text: usize = self.text.layers.iter().map(Vec::len).sum();
+        (self.embedding.len() + text + self.memory.values.len()) * size_of::<f32>() + size_of::<Self>()
+    }
+}
+
+impl TextPatches {
+    fn new(features: &VisionFeatures, words: bool) -> Self {
+        let layers = features.layers.iter().filter(|_| words).filter_map(|layer| layer.projected.clone()).collect();
+        Self { rows: features.rows, cols: features.cols, layers }
+    }
+}
+
+impl MemoryPatches {
+    fn new(features: &VisionFeatures, compared: Compared) -> Self {
+        let (rows, cols) = (features.rows, features.cols);
+        let patches = rows * cols;
+        let values = match compared {
+            Compared::Head => features.patch_head.clone().unwrap_or_default(),
+            Compared::Normed => {
+                let layers = features.layers.iter().filter_map(|layer| layer.projected.as_deref());
+                side_by_side(layers, patches, features.dim)
+            }
+            Compared::Hidden => {
+                side_by_side(features.layers.iter().map(|layer| layer.hidden.as_slice()), patches, features.width)
+            }
+        };
+        Self { rows, cols, dim: values.len() / patches.max(1), values }
     }
 }
 
@@ -78,47 +127,6 @@ fn side_by_side<'a>(layers: impl Iterator<Item = &'a [f32]>, patches: usize, wid
         }
     }
     out
-}
-
-/// The layers that the recipe or else the model chooses.
-///
-/// # Errors
-/// [`Error::Input`] for a layer that the model does not have.
-pub fn layers(model: &ClipModel, recipe: &Recipe) -> Result<Vec<usize>> {
-    let layers = recipe.layers.clone().unwrap_or_else(|| model.default_layers());
-    let info = model.info();
-    match layers.iter().find(|layer| **layer == 0 || **layer > info.layers) {
-        None => Ok(layers),
-        Some(layer) => Err(Error::input(format!(
-            "The recipe asks for layer {layer}, but the model `{}` has layers 1 to {}. Change `layers`.",
-            info.id, info.layers
-        ))),
-    }
-}
-
-/// Side of the network's input in pixels of its shorter side.
-pub fn short_side(model: &ClipModel, recipe: &Recipe) -> u32 {
-    recipe.input.short_side.unwrap_or(model.info().image_size as u32)
-}
-
-fn geometry(model: &ClipModel, recipe: &Recipe) -> Geometry {
-    let short_side = short_side(model, recipe);
-    if recipe.input.keep_aspect { Geometry::KeepAspect { short_side } } else { Geometry::Squash { size: short_side } }
-}
-
-fn uses_patch_head(model: &ClipModel, recipe: &Recipe) -> bool {
-    recipe.memory_features == MemoryFeatures::Auto && model.info().has_patch_head
-}
-
-/// What distinguishes features of one photo under one model: the cache's key beside photo and model.
-///
-/// # Errors
-/// As [`layers`].
-pub fn variant(model: &ClipModel, recipe: &Recipe) -> Result<String> {
-    let layers: Vec<String> = layers(model, recipe)?.iter().map(ToString::to_string).collect();
-    let shape = if recipe.input.keep_aspect { "aspect" } else { "squash" };
-    let memory = if uses_patch_head(model, recipe) { "head" } else { "hidden" };
-    Ok(format!("{shape}{}-l{}-{memory}", short_side(model, recipe), layers.join("_")))
 }
 
 #[cfg(test)]

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::evidence::{PhotoFacts, Timings};
 use super::region::Region;
+use crate::photo::QualityCheck;
+use crate::{Error, Result};
 
 /// The outcome for one photo.
 #[derive(Clone, Debug)]
@@ -24,6 +27,8 @@ pub struct Inspection {
     pub verdict: Verdict,
     /// One sentence that says why.
     pub reason: String,
+    /// Whether the photo itself is good enough to be judged.
+    pub quality: QualityCheck,
     /// Strongest first, at most `top_k`; for a good part usually empty.
     pub regions: Vec<Region>,
     /// Time spent per stage.
@@ -31,7 +36,7 @@ pub struct Inspection {
 }
 
 /// The decision on one part. Shown with a sign and a word, never by colour alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// Normal.
@@ -62,8 +67,19 @@ impl Verdict {
     }
 }
 
+impl std::str::FromStr for Verdict {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        [Self::Ok, Self::Uncertain, Self::Ng]
+            .into_iter()
+            .find(|verdict| verdict.name() == name)
+            .ok_or_else(|| Error::input(format!("There is no verdict `{name}`. Use one of: ok, uncertain, ng.")))
+    }
+}
+
 /// How much a region matters, from its confidence and its share of the photo.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Just above the threshold.

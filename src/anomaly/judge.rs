@@ -36,16 +36,19 @@ pub fn judge(evidence: &Evidence, recipe: &Recipe, calibration: &Calibration) ->
         region.description = describe(region, evidence, recipe, calibration);
     }
     let mut timings_ms = evidence.timings_ms;
+    let photo = &evidence.photo;
+    let quality = recipe.quality.judge(photo.width, photo.height, &photo.quality);
     timings_ms.judge = start.elapsed().as_secs_f32() * 1e3;
     Judgement {
         inspection: Inspection {
-            photo: evidence.photo.clone(),
+            photo: photo.clone(),
             image_score: score,
             normalised_score: normalised,
             image_threshold: calibration.image_threshold,
             p_value: calibration.p_value(score),
             verdict,
             reason,
+            quality,
             regions,
             timings_ms,
         },
@@ -92,42 +95,49 @@ pub fn anomaly_map(evidence: &Evidence, recipe: &Recipe, calibration: &Calibrati
 }
 
 /// Share of each component in the fused score of one patch, for "why?": (text, memory), standardised and weighted;
-/// their sum is the patch's score before smoothing.
+/// their sum is the patch's score before smoothing. A component that is not there has no share.
 pub fn shares(evidence: &Evidence, recipe: &Recipe, calibration: &Calibration, patch: usize) -> (f32, f32) {
-    let share =
-        |(component, term): (&Component, Term)| term.weight * (component.values[patch] - term.median) / term.scale;
-    let mut components = components(evidence, recipe, calibration).into_iter().map(share);
-    (components.next().unwrap_or(0.0), components.next().unwrap_or(0.0))
+    let share = |component: Option<(&Component, Term)>| {
+        component.map_or(0.0, |(map, term)| term.weight * (map.values[patch] - term.median) / term.scale)
+    };
+    let [text, memory] = components(evidence, recipe, calibration);
+    (share(text), share(memory))
 }
 
 /// Weighted sum of the standardised components; background patches are typical by definition (0).
 fn fused(evidence: &Evidence, recipe: &Recipe, calibration: &Calibration) -> Vec<f32> {
-    let (components, terms): (Vec<_>, Vec<_>) = components(evidence, recipe, calibration).into_iter().unzip();
+    let (components, terms): (Vec<_>, Vec<_>) = components(evidence, recipe, calibration).into_iter().flatten().unzip();
     let maps: Vec<&[f32]> = components.iter().map(|component| component.values.as_slice()).collect();
     fuse_maps::on_cpu(&maps, &terms, Some(&evidence.foreground), 0.0)
 }
 
-/// Text and, with references, memory, each with its weight and scale.
-fn components<'a>(evidence: &'a Evidence, recipe: &Recipe, calibration: &Calibration) -> Vec<(&'a Component, Term)> {
+/// Text (where a network reads words) and memory (with references), each with its weight and scale.
+fn components<'a>(
+    evidence: &'a Evidence,
+    recipe: &Recipe,
+    calibration: &Calibration,
+) -> [Option<(&'a Component, Term)>; 2] {
     let (text, memory) = weights(evidence, recipe);
-    let term = |component: &Component, scale: Option<Scale>, weight: f32| {
+    let with_term = |component: &'a Component, scale: Option<Scale>, weight: f32| {
         let scale = scale.unwrap_or(Scale { median: component.median, spread: component.spread });
-        Term { weight, median: scale.median, scale: scale.spread }
+        (component, Term { weight, median: scale.median, scale: scale.spread })
     };
-    let mut components = vec![(&evidence.text, term(&evidence.text, calibration.text, text))];
-    if let Some(component) = &evidence.memory {
-        components.push((component, term(component, calibration.memory, memory)));
-    }
-    components
+    [
+        evidence.text.as_ref().map(|component| with_term(component, calibration.text, text)),
+        evidence.memory.as_ref().map(|component| with_term(component, calibration.memory, memory)),
+    ]
 }
 
-/// Weights of text and memory, summing to 1; without references the text map stands alone.
+/// Weights of text and memory, summing to 1; a component that is the only one stands alone.
 fn weights(evidence: &Evidence, recipe: &Recipe) -> (f32, f32) {
-    if evidence.memory.is_none() {
-        return (1.0, 0.0);
+    match (&evidence.text, &evidence.memory) {
+        (_, None) => (1.0, 0.0),
+        (None, Some(_)) => (0.0, 1.0),
+        (Some(_), Some(_)) => {
+            let sum = recipe.text_weight + recipe.memory_weight;
+            (recipe.text_weight / sum, recipe.memory_weight / sum)
+        }
     }
-    let sum = recipe.text_weight + recipe.memory_weight;
-    (recipe.text_weight / sum, recipe.memory_weight / sum)
 }
 
 fn decide(score: f32, normalised: f32, recipe: &Recipe, calibration: &Calibration) -> (Verdict, String) {
@@ -201,6 +211,17 @@ mod tests {
             let (text, memory) = shares(&evidence, &recipe, &calibration, patch);
             assert!((text + memory - score).abs() < 1e-4);
         }
+    }
+
+    #[test]
+    fn without_words_the_memory_stands_alone() {
+        let recipe = recipe();
+        let mut evidence = spot();
+        evidence.text = None;
+        let calibration = Calibration::new(&[std::sync::Arc::new(evidence.clone())], &recipe);
+        let (text, memory) = shares(&evidence, &recipe, &calibration, 27);
+        assert_eq!(text, 0.0);
+        assert!((memory - fuse_grid(&evidence, &recipe, &calibration)[27]).abs() < 1e-4 && memory > 1.0);
     }
 
     #[test]

@@ -4,12 +4,13 @@
 use image::GrayImage;
 use imageproc::region_labelling::{Connectivity, connected_components};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::inspection::Severity;
 use super::map::AnomalyMap;
 
 /// A connected part of the mask. Coordinates are pixels of the photo after EXIF orientation, origin top left.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Region {
     /// Left edge of the box.
     pub x: u32,

@@ -1,14 +1,20 @@
 //! What panels return: wishes of the inspector, carried out in one place (`window`). Panels themselves change nothing.
 
+use std::sync::Arc;
+
 use egui::Pos2;
 
+use super::benchmark::BenchSetup;
+use super::classifying::{By, ClassifySetup};
 use super::command::Command;
+use super::labels::{ClassEdit, Label};
 use super::media::Media;
-use super::photo_list::{Filter, Sort};
+use super::photo_list::{Filter, Focus, Sort};
 use super::session::Look;
 use super::state::{Sheet, State};
 use super::viewport::Viewport;
 use crate::Recipe;
+use crate::bench::ClassResult;
 use crate::engine::PhotoId;
 
 /// A wish.
@@ -26,6 +32,20 @@ pub enum Action {
     Sort(Sort),
     Filter(Filter),
     Search(String),
+    /// A closer look at some photos, or at all again.
+    Focus(Option<Focus>),
+    /// The true class of a photo.
+    Label(PhotoId, Option<Label>),
+    Classes(ClassEdit),
+    /// A change of the words or of the classifier, as one step of undo.
+    EditClassify {
+        what: String,
+        change: Box<dyn FnOnce(&mut ClassifySetup)>,
+    },
+    ClassifyBy(By),
+    SetUpBench(Box<dyn FnOnce(&mut BenchSetup)>),
+    /// The worst photos of a class, judged with the recipe they were measured with.
+    OpenWorst(Arc<ClassResult>),
     /// Why is this place (in photo pixels) scored so?
     Ask(Pos2),
     /// The photo pixel under the cursor.

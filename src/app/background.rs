@@ -11,9 +11,17 @@ use egui::ColorImage;
 use image::RgbImage;
 use image::imageops::FilterType;
 
+use super::benchmark::{self, BenchSetup};
+use super::evaluation_files::EvaluationFiles;
 use super::export::{self, ExportJob};
+use super::intake::Found;
 use super::session::{self, Session};
-use crate::photo::{Failure, Photo, find_photos, thumbnail};
+use crate::bench::BenchEvent;
+use crate::classify::Classifier;
+use crate::dataset::label_file;
+use crate::engine::EngineOptions;
+use crate::photo::{Photo, thumbnail};
+use crate::report::{ClassificationRun, write_classification};
 use crate::samples::{self, Samples};
 use crate::{Error, Recipe, Result};
 
@@ -32,11 +40,23 @@ pub enum Purpose {
 }
 
 /// A question to the inspector in a dialog of the desktop.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Question {
     Files(Purpose),
     Folder(Purpose),
     OpenRecipe,
+    OpenLabels,
+    OpenClassifier,
+    SaveClassifier(Arc<Classifier>),
+    /// The classification to save.
+    SaveClassification(Box<ClassificationRun>),
+    BenchFolder,
+    BenchOut,
+    ModelFolder,
+    /// The labels to save.
+    SaveLabels(Vec<(PathBuf, String)>),
+    /// The evaluation to save.
+    SaveEvaluation(Box<EvaluationFiles>),
     /// The text of the recipe to save.
     SaveRecipe(String),
     /// Where to export.
@@ -65,9 +85,33 @@ pub enum News {
     },
     Found {
         purpose: Purpose,
-        photos: Vec<PathBuf>,
-        failures: Vec<Failure>,
+        found: Found,
     },
+    LabelsOpened {
+        path: PathBuf,
+        labels: Result<Vec<(PathBuf, String)>>,
+    },
+    LabelsSaved(Result<PathBuf>),
+    EvaluationSaved(Result<PathBuf>),
+    ClassifierOpened {
+        path: PathBuf,
+        classifier: Result<Box<Classifier>>,
+    },
+    ClassifierSaved(Result<PathBuf>),
+    ClassificationSaved(Result<PathBuf>),
+    /// A folder for the benchmark, and what was understood of it.
+    BenchFolder {
+        root: PathBuf,
+        understood: Result<String>,
+    },
+    BenchOut(PathBuf),
+    ModelFolder(PathBuf),
+    /// Names of the models that are installed.
+    Models(Vec<String>),
+    /// Photos in all that the benchmark will measure.
+    BenchPlanned(usize),
+    Bench(BenchEvent),
+    BenchEnded(Result<()>),
     Samples(Result<Samples>),
     RecipeOpened {
         path: PathBuf,
@@ -168,8 +212,7 @@ impl Background {
     /// Looks for photos in files and folders, at any depth.
     pub fn find(&self, purpose: Purpose, paths: Vec<PathBuf>) {
         self.spawn("hairline-find", move |shared| {
-            let (photos, failures) = find_photos(&paths, true);
-            shared.tell(News::Found { purpose, photos, failures });
+            shared.tell(News::Found { purpose, found: Found::among(&paths, purpose) });
         });
     }
 
@@ -198,6 +241,61 @@ impl Background {
     /// Reads a recipe file.
     pub fn open_recipe(&self, path: PathBuf) {
         self.spawn("hairline-recipe", move |shared| shared.tell(opened_recipe(path)));
+    }
+
+    /// Reads labels from a file.
+    pub fn open_labels(&self, path: PathBuf) {
+        self.spawn("hairline-labels", move |shared| shared.tell(opened_labels(path)));
+    }
+
+    /// Writes the evaluation into a folder.
+    pub fn save_evaluation(&self, folder: PathBuf, files: EvaluationFiles) {
+        self.spawn("hairline-evaluation", move |shared| shared.tell(News::EvaluationSaved(files.write(&folder))));
+    }
+
+    /// Reads a classifier.
+    pub fn open_classifier(&self, path: PathBuf) {
+        self.spawn("hairline-classifier", move |shared| shared.tell(opened_classifier(path)));
+    }
+
+    /// Writes a classifier.
+    pub fn save_classifier(&self, path: PathBuf, classifier: Arc<Classifier>) {
+        self.spawn("hairline-classifier", move |shared| shared.tell(News::ClassifierSaved(classifier.save(&path))));
+    }
+
+    /// Writes a classification into a folder.
+    pub fn save_classification(&self, folder: PathBuf, run: ClassificationRun) {
+        self.spawn("hairline-classification", move |shared| shared.tell(saved_classification(folder, &run)));
+    }
+
+    /// Looks at the folder of a benchmark.
+    pub fn understand(&self, root: PathBuf) {
+        self.spawn("hairline-bench-folder", move |shared| shared.tell(understood(root)));
+    }
+
+    /// Lists the installed models.
+    pub fn find_models(&self) {
+        self.spawn("hairline-models", |shared| {
+            // A list that cannot be read is no hindrance here; `hairline models list` says why.
+            let installed = crate::model::catalog::installed().unwrap_or_default();
+            shared.tell(News::Models(installed.into_iter().map(|model| model.id).collect()));
+        });
+    }
+
+    /// Runs a benchmark with an engine of its own until it is through or `stop` is set.
+    pub fn bench(&self, setup: BenchSetup, engine: EngineOptions, stop: Arc<AtomicBool>) {
+        self.spawn("hairline-bench", move |shared| {
+            let ended = setup.plan().and_then(|plan| {
+                shared.tell(News::BenchPlanned(plan.photos()));
+                crate::bench::run(&plan, engine, &mut |event| {
+                    if !matches!(event, BenchEvent::Waiting) {
+                        shared.tell(News::Bench(event));
+                    }
+                    !stop.load(Ordering::Relaxed) && !shared.lock().stopping
+                })
+            });
+            shared.tell(News::BenchEnded(ended.map(|_| ())));
+        });
     }
 
     /// Writes the session.
@@ -295,10 +393,7 @@ pub fn colour_image(image: &RgbImage) -> ColorImage {
 
 fn answer(question: Question) -> Option<News> {
     let photos = || rfd::FileDialog::new().add_filter("Photos", &crate::photo::EXTENSIONS);
-    let found = |purpose, paths: Vec<PathBuf>| {
-        let (photos, failures) = find_photos(&paths, true);
-        News::Found { purpose, photos, failures }
-    };
+    let found = |purpose, paths: Vec<PathBuf>| News::Found { purpose, found: Found::among(&paths, purpose) };
     match question {
         Question::Files(purpose) => {
             let title = match purpose {
@@ -318,6 +413,45 @@ fn answer(question: Question) -> Option<News> {
             let dialog = rfd::FileDialog::new().set_title("Open a recipe").add_filter("Recipe", &["ron"]);
             dialog.pick_file().map(opened_recipe)
         }
+        Question::OpenClassifier => {
+            let dialog =
+                rfd::FileDialog::new().set_title("Open a classifier").add_filter("Classifier", &["safetensors"]);
+            dialog.pick_file().map(opened_classifier)
+        }
+        Question::SaveClassifier(classifier) => {
+            let dialog =
+                rfd::FileDialog::new().set_title("Save the classifier").add_filter("Classifier", &["safetensors"]);
+            let path = dialog.set_file_name("classifier.safetensors").save_file()?;
+            Some(News::ClassifierSaved(classifier.save(&path)))
+        }
+        Question::SaveClassification(run) => {
+            let dialog = rfd::FileDialog::new().set_title("Export the classification into folder");
+            dialog.pick_folder().map(|folder| saved_classification(folder, &run))
+        }
+        Question::BenchFolder => {
+            rfd::FileDialog::new().set_title("Measure on a labelled folder").pick_folder().map(understood)
+        }
+        Question::BenchOut => {
+            rfd::FileDialog::new().set_title("Write the results into folder").pick_folder().map(News::BenchOut)
+        }
+        Question::ModelFolder => {
+            let dialog = rfd::FileDialog::new().set_title("Add the folder of a model in the Hugging Face layout");
+            dialog.pick_folder().map(News::ModelFolder)
+        }
+        Question::OpenLabels => {
+            let dialog =
+                rfd::FileDialog::new().set_title("Import labels").add_filter("Labels (CSV, COCO)", &["csv", "json"]);
+            dialog.pick_file().map(opened_labels)
+        }
+        Question::SaveLabels(labels) => {
+            let dialog = rfd::FileDialog::new().set_title("Export labels").add_filter("Labels", &["csv"]);
+            let path = dialog.set_file_name("labels.csv").save_file()?;
+            Some(News::LabelsSaved(label_file::write(&path, &labels)))
+        }
+        Question::SaveEvaluation(files) => {
+            let folder = rfd::FileDialog::new().set_title("Export the evaluation into folder").pick_folder()?;
+            Some(News::EvaluationSaved(files.write(&folder)))
+        }
         Question::SaveRecipe(text) => {
             let dialog = rfd::FileDialog::new().set_title("Save the recipe").add_filter("Recipe", &["ron"]);
             let path = dialog.set_file_name("recipe.ron").save_file()?;
@@ -328,6 +462,27 @@ fn answer(question: Question) -> Option<News> {
             rfd::FileDialog::new().set_title("Export into folder").pick_folder().map(News::ExportFolder)
         }
     }
+}
+
+fn opened_classifier(path: PathBuf) -> News {
+    let classifier = Classifier::open(&path).map(Box::new);
+    News::ClassifierOpened { path, classifier }
+}
+
+fn saved_classification(folder: PathBuf, run: &ClassificationRun) -> News {
+    News::ClassificationSaved(write_classification(&folder, run).map(|_| folder))
+}
+
+fn understood(root: PathBuf) -> News {
+    let understood = benchmark::understand(&root);
+    News::BenchFolder { root, understood }
+}
+
+fn opened_labels(path: PathBuf) -> News {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let labels = crate::dataset::labels::from_file(&path, folder)
+        .map(|photos| photos.into_iter().filter_map(|photo| Some((photo.path, photo.label?))).collect());
+    News::LabelsOpened { path, labels }
 }
 
 fn opened_recipe(path: PathBuf) -> News {
@@ -390,7 +545,7 @@ mod tests {
         let background = Background::start(2048, || {});
         background.find(Purpose::References, vec![dir.path().to_owned(), dir.path().join("nowhere")]);
         let news = wait(&background, 1);
-        let [News::Found { purpose: Purpose::References, photos, failures }] = &news[..] else { panic!("no answer") };
-        assert_eq!((photos.len(), failures.len()), (1, 1));
+        let [News::Found { purpose: Purpose::References, found }] = &news[..] else { panic!("no answer") };
+        assert_eq!((found.photos.len(), found.failures.len()), (1, 1));
     }
 }

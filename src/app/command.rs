@@ -1,7 +1,11 @@
 //! Every action of the inspector once, as data: label, explanation, keys. Menus, palette, key sheet and the keyboard read
 //! this one list; `window` applies them.
 
+use std::borrow::Cow;
+
 use egui::{Key, KeyboardShortcut, Modifiers};
+
+use super::session::Page;
 
 /// An action without further input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,6 +34,37 @@ pub enum Command {
     Accept,
     Reject,
     Undecide,
+    /// Label with the class at this place, 0 is the first.
+    Label(usize),
+    ClearLabel,
+    EditClasses,
+    LabelByFolder,
+    LabelByDecision,
+    ImportLabels,
+    ExportLabels,
+    ToggleAdvance,
+    ToggleLabels,
+    ReviewMistakes,
+    ShowMisses,
+    ShowFalseAlarms,
+    ClearFocus,
+    ExportEvaluation,
+    ClassifyByWords,
+    LabelsFromClasses,
+    EvaluateClassifier,
+    TrainClassifier,
+    ApplyClassifier,
+    SaveClassifier,
+    OpenClassifier,
+    ExportClassification,
+    StopLab,
+    ChooseBenchFolder,
+    ChooseBenchOut,
+    AddModelFolder,
+    RunBenchmark,
+    StopBenchmark,
+    OpenBenchReport,
+    Page(Page),
     LowerThreshold,
     RaiseThreshold,
     CalibrateThreshold,
@@ -58,18 +93,23 @@ pub enum Menu {
     File,
     Edit,
     Photo,
+    Label,
+    Measure,
     View,
     Help,
 }
 
 impl Menu {
-    pub const ALL: [Self; 5] = [Self::File, Self::Edit, Self::Photo, Self::View, Self::Help];
+    pub const ALL: [Self; 7] =
+        [Self::File, Self::Edit, Self::Photo, Self::Label, Self::Measure, Self::View, Self::Help];
 
     pub fn label(self) -> &'static str {
         match self {
             Self::File => "File",
             Self::Edit => "Edit",
             Self::Photo => "Photo",
+            Self::Label => "Label",
+            Self::Measure => "Measure",
             Self::View => "View",
             Self::Help => "Help",
         }
@@ -109,6 +149,8 @@ const fn info(
 ) -> Info {
     Info { command, menu, label, help, shortcut }
 }
+
+const LABEL_HELP: &str = "Say what the part on view truly is. The verdict stays; the evaluation compares.";
 
 /// Every command, in the order of the menus.
 pub const COMMANDS: &[Info] = {
@@ -238,8 +280,198 @@ pub const COMMANDS: &[Info] = {
             Some(key(Key::Delete)),
         ),
         info(C::Cancel, M::Photo, "Stop inspecting", "Stop after the photo in hand; what is done stays.", None),
-        info(C::Fit, M::View, "Fit", "Show the whole photo.", Some(key(Key::Num0))),
-        info(C::ActualSize, M::View, "100 %", "One photo pixel on one screen pixel.", Some(key(Key::Num1))),
+        info(C::Label(0), M::Label, "Label as class 1", LABEL_HELP, Some(key(Key::Num1))),
+        info(C::Label(1), M::Label, "Label as class 2", LABEL_HELP, Some(key(Key::Num2))),
+        info(C::Label(2), M::Label, "Label as class 3", LABEL_HELP, Some(key(Key::Num3))),
+        info(C::Label(3), M::Label, "Label as class 4", LABEL_HELP, Some(key(Key::Num4))),
+        info(C::Label(4), M::Label, "Label as class 5", LABEL_HELP, Some(key(Key::Num5))),
+        info(C::Label(5), M::Label, "Label as class 6", LABEL_HELP, Some(key(Key::Num6))),
+        info(C::Label(6), M::Label, "Label as class 7", LABEL_HELP, Some(key(Key::Num7))),
+        info(C::Label(7), M::Label, "Label as class 8", LABEL_HELP, Some(key(Key::Num8))),
+        info(C::Label(8), M::Label, "Label as class 9", LABEL_HELP, Some(key(Key::Num9))),
+        info(C::ClearLabel, M::Label, "No label", "Take the label of the photo on view away.", Some(key(Key::Num0))),
+        info(
+            C::ToggleAdvance,
+            M::Label,
+            "Go on after labelling",
+            "Show the next photo when a label is set by key.",
+            None,
+        ),
+        info(
+            C::EditClasses,
+            M::Label,
+            "Edit classes…",
+            "Add, rename, order and remove classes, and say which are good.",
+            Some(key(Key::K)),
+        ),
+        info(
+            C::LabelByFolder,
+            M::Label,
+            "Labels from folders",
+            "Label photos without a label by the folder they lie in.",
+            None,
+        ),
+        info(
+            C::LabelByDecision,
+            M::Label,
+            "Labels from decisions",
+            "Label photos without a label: accepted ones as good, rejected ones as defective.",
+            None,
+        ),
+        info(
+            C::ImportLabels,
+            M::Label,
+            "Import labels…",
+            "Read labels from a CSV file with the columns path and label, or from a COCO file.",
+            None,
+        ),
+        info(
+            C::ExportLabels,
+            M::Label,
+            "Export labels…",
+            "Write all labels into a CSV file with the columns path and label.",
+            None,
+        ),
+        info(
+            C::ReviewMistakes,
+            M::Measure,
+            "Review mistakes",
+            "Show misses and false alarms only, the worst first.",
+            Some(key(Key::M)),
+        ),
+        info(C::ShowMisses, M::Measure, "Show misses", "Show only defective parts judged OK.", None),
+        info(C::ShowFalseAlarms, M::Measure, "Show false alarms", "Show only good parts judged NG.", None),
+        info(
+            C::ClearFocus,
+            M::Measure,
+            "Show all photos again",
+            "Leave the closer look at some of the photos.",
+            Some(key(Key::Backspace)),
+        ),
+        info(
+            C::ExportEvaluation,
+            M::Measure,
+            "Export the evaluation…",
+            "Write confusion matrix and figures as picture, tables and report into a folder.",
+            None,
+        ),
+        info(
+            C::ClassifyByWords,
+            M::Measure,
+            "Classify by words",
+            "Ask the model which label's words fit each photo best.",
+            None,
+        ),
+        info(
+            C::LabelsFromClasses,
+            M::Measure,
+            "Labels from the classes",
+            "Describe every class of the bench by its name; edit the words from there.",
+            None,
+        ),
+        info(
+            C::EvaluateClassifier,
+            M::Measure,
+            "Cross-validate",
+            "Learn from the labelled photos and test each by a classifier that never saw it.",
+            None,
+        ),
+        info(C::TrainClassifier, M::Measure, "Train a classifier", "Learn from all labelled photos.", None),
+        info(
+            C::ApplyClassifier,
+            M::Measure,
+            "Apply to all photos",
+            "Classify every photo on the bench with the classifier.",
+            None,
+        ),
+        info(
+            C::SaveClassifier,
+            M::Measure,
+            "Save classifier…",
+            "Keep the classifier in a file, for other batches and the command line.",
+            None,
+        ),
+        info(C::OpenClassifier, M::Measure, "Open classifier…", "Use a classifier that was saved.", None),
+        info(
+            C::ExportClassification,
+            M::Measure,
+            "Export the classification…",
+            "Write predictions, confusion matrix, figures and report into a folder.",
+            None,
+        ),
+        info(C::StopLab, M::Measure, "Stop classifying", "Stop after the photos in hand.", None),
+        info(
+            C::ChooseBenchFolder,
+            M::Measure,
+            "Choose benchmark folder…",
+            "Measure on one class in the MVTec-AD layout, or on a folder of classes.",
+            None,
+        ),
+        info(
+            C::ChooseBenchOut,
+            M::Measure,
+            "Choose results folder…",
+            "Write tables, scores and curves of the benchmark there.",
+            None,
+        ),
+        info(
+            C::AddModelFolder,
+            M::Measure,
+            "Add model folder…",
+            "Offer a network in the Hugging Face layout, or a safetensors file, among the models.",
+            None,
+        ),
+        info(
+            C::RunBenchmark,
+            M::Measure,
+            "Run benchmark",
+            "Measure every method, model and number of references; a stopped run goes on where it was.",
+            None,
+        ),
+        info(
+            C::StopBenchmark,
+            M::Measure,
+            "Stop benchmark",
+            "Stop after the photos in hand; finished classes are kept.",
+            None,
+        ),
+        info(
+            C::OpenBenchReport,
+            M::Measure,
+            "Open the page",
+            "Show tables, curves and worst photos of the benchmark in the browser.",
+            None,
+        ),
+        info(
+            C::Page(Page::Inspect),
+            M::View,
+            "Inspect",
+            "Photos one by one, with overlay, regions and recipe.",
+            Some(key(Key::F5)),
+        ),
+        info(
+            C::Page(Page::Evaluate),
+            M::View,
+            "Evaluate",
+            "Confusion matrix and figures: verdicts and predictions against labels.",
+            Some(key(Key::F6)),
+        ),
+        info(
+            C::Page(Page::Classify),
+            M::View,
+            "Classify",
+            "Name defects by words, or by a classifier from labelled photos.",
+            Some(key(Key::F7)),
+        ),
+        info(
+            C::Page(Page::Benchmark),
+            M::View,
+            "Benchmark",
+            "Measure methods and models on a labelled folder.",
+            Some(key(Key::F8)),
+        ),
+        info(C::Fit, M::View, "Fit", "Show the whole photo.", Some(key(Key::F))),
+        info(C::ActualSize, M::View, "100 %", "One photo pixel on one screen pixel.", Some(key(Key::Z))),
         info(
             C::ZoomIn,
             M::View,
@@ -280,6 +512,13 @@ pub const COMMANDS: &[Info] = {
             Some(key(Key::F3)),
         ),
         info(C::ToggleHistogram, M::View, "Histogram", "Show or hide the scores of all photos.", Some(key(Key::F4))),
+        info(
+            C::ToggleLabels,
+            M::View,
+            "Label bar",
+            "Show or hide the row of classes below the photo.",
+            Some(key(Key::F9)),
+        ),
         info(C::CycleTheme, M::View, "Dark, light, system", "Change the colours of the window.", None),
         info(C::FullScreen, M::View, "Full screen", "Use the whole screen, or not.", Some(key(Key::F11))),
         info(C::Palette, M::Help, "Command palette…", "Find any command by its name.", Some(ctrl_shift(Key::P))),
@@ -316,15 +555,15 @@ pub const HELD_KEYS: &[(&str, &str)] = &[
     ("Enter", "Open the photo from the grid"),
 ];
 
-/// Commands that contain all letters of `query` in order, best first.
-pub fn search(query: &str) -> Vec<&'static Info> {
+/// Commands that contain all letters of `query` in order, best first. `name` is what a command is called now.
+pub fn search<'a>(query: &str, name: impl Fn(&'static Info) -> Cow<'a, str>) -> Vec<&'static Info> {
     let query: Vec<char> = query.to_lowercase().chars().filter(|c| !c.is_whitespace()).collect();
     let mut found: Vec<(usize, usize, &'static Info)> = COMMANDS
         .iter()
         .enumerate()
         .filter(|(_, info)| info.command != Command::Palette)
         .filter_map(|(order, info)| {
-            let label = info.label.to_lowercase();
+            let label = name(info).to_lowercase();
             let help = info.help.to_lowercase();
             let cost = subsequence_cost(&label, &query).or_else(|| {
                 let plain: String = query.iter().collect();
@@ -377,11 +616,15 @@ mod tests {
 
     #[test]
     fn the_palette_finds_by_letters_in_order() {
-        let first = |query: &str| search(query).first().map(|info| info.command);
+        let found = |query: &str| search(query, |info| info.label.into());
+        let first = |query: &str| found(query).first().map(|info| info.command);
         assert_eq!(first("undo"), Some(Command::Undo));
         assert_eq!(first("expall"), Some(Command::ExportAll));
         assert_eq!(first("compare"), Some(Command::ToggleCompare));
-        assert!(search("zzz").is_empty());
-        assert_eq!(search("").len(), COMMANDS.len() - 1);
+        assert!(found("zzz").is_empty());
+        assert_eq!(found("").len(), COMMANDS.len() - 1);
+        let renamed =
+            search("crack", |info| if info.command == Command::Label(1) { "Label as crack" } else { "x" }.into());
+        assert_eq!(renamed.first().map(|info| info.command), Some(Command::Label(1)));
     }
 }

@@ -47,6 +47,7 @@ pub fn run(job: &ExportJob, stop: &AtomicBool, progress: impl Fn(usize, usize)) 
         created: utc(std::time::SystemTime::now()),
         recipe: job.recipe.clone(),
         model: job.options.model.clone(),
+        memory_model: job.options.memory_model.clone(),
         device: job.options.device.clone(),
         photos: Vec::new(),
         failures: job.failures.clone(),
@@ -94,6 +95,7 @@ fn export_photo(job: &ExportJob, id: PhotoId, path: &Path, stem: &str) -> Result
         map: &view.map,
         calibration: &view.calibration,
         recipe: &view.recipe,
+        explanation: None,
     };
     write_photo(&job.folder, stem, result, &job.options)?;
     let thumbnails = if job.tables { Thumbnails::new(result, job.options.colours)? } else { Thumbnails::default() };

@@ -1,25 +1,30 @@
-//! Undo and redo of recipe changes. One drag of a slider, or one visit to a text field, is one step, however many values
-//! it passed through.
-
-use crate::recipe::Recipe;
+//! Undo and redo. One drag of a slider, or one visit to a text field, is one step, however many values it passed through.
+//! What a step holds is the caller's business: something that, carried out, gives the step back the other way.
 
 /// Steps kept at most.
 const DEPTH: usize = 200;
 
-/// Former and undone recipes.
-#[derive(Clone, Debug, Default)]
-pub struct History {
-    past: Vec<(String, Recipe)>,
-    future: Vec<(String, Recipe)>,
+/// Steps back and steps forward, each with the name of the thing changed.
+#[derive(Clone, Debug)]
+pub struct History<T> {
+    past: Vec<(String, T)>,
+    future: Vec<(String, T)>,
     /// The gesture that later changes of the same thing still belong to.
     open: Option<String>,
 }
 
-impl History {
-    /// Remembers `before` unless this change continues the gesture in hand. `what` names the thing changed, for menus.
-    pub fn record(&mut self, what: &str, before: &Recipe) {
+impl<T> Default for History<T> {
+    fn default() -> Self {
+        Self { past: Vec::new(), future: Vec::new(), open: None }
+    }
+}
+
+impl<T> History<T> {
+    /// Remembers the step back unless this change continues the gesture in hand. `what` names the thing changed, for
+    /// menus.
+    pub fn record(&mut self, what: &str, back: T) {
         if self.open.as_deref() != Some(what) {
-            self.past.push((what.to_owned(), before.clone()));
+            self.past.push((what.to_owned(), back));
             if self.past.len() > DEPTH {
                 self.past.remove(0);
             }
@@ -33,30 +38,34 @@ impl History {
         self.open = None;
     }
 
-    /// Name of the step that [`Self::undo`] would take back.
+    /// Name of the step that an undo would take back.
     pub fn undo_name(&self) -> Option<&str> {
         self.past.last().map(|(what, _)| what.as_str())
     }
 
-    /// Name of the step that [`Self::redo`] would do again.
+    /// Name of the step that a redo would do again.
     pub fn redo_name(&self) -> Option<&str> {
         self.future.last().map(|(what, _)| what.as_str())
     }
 
-    /// Steps back; returns the recipe to go to.
-    pub fn undo(&mut self, now: &Recipe) -> Option<Recipe> {
+    /// The step to carry out for an undo; hand its way back to [`Self::undone`].
+    pub fn take_past(&mut self) -> Option<(String, T)> {
         self.open = None;
-        let (what, before) = self.past.pop()?;
-        self.future.push((what, now.clone()));
-        Some(before)
+        self.past.pop()
     }
 
-    /// Steps forward again.
-    pub fn redo(&mut self, now: &Recipe) -> Option<Recipe> {
+    pub fn undone(&mut self, what: String, forward: T) {
+        self.future.push((what, forward));
+    }
+
+    /// The step to carry out for a redo; hand its way back to [`Self::redone`].
+    pub fn take_future(&mut self) -> Option<(String, T)> {
         self.open = None;
-        let (what, after) = self.future.pop()?;
-        self.past.push((what, now.clone()));
-        Some(after)
+        self.future.pop()
+    }
+
+    pub fn redone(&mut self, what: String, back: T) {
+        self.past.push((what, back));
     }
 }
 
@@ -64,33 +73,50 @@ impl History {
 mod tests {
     use super::*;
 
-    fn sigma(sigma_px: f32) -> Recipe {
-        Recipe { sigma_px, ..Recipe::default() }
+    /// A value with a history of former values.
+    struct Kept {
+        now: u32,
+        history: History<u32>,
+    }
+
+    impl Kept {
+        fn set(&mut self, what: &str, value: u32) {
+            self.history.record(what, self.now);
+            self.now = value;
+        }
+
+        fn undo(&mut self) -> Option<u32> {
+            let (what, before) = self.history.take_past()?;
+            self.history.undone(what, std::mem::replace(&mut self.now, before));
+            Some(self.now)
+        }
+
+        fn redo(&mut self) -> Option<u32> {
+            let (what, after) = self.history.take_future()?;
+            self.history.redone(what, std::mem::replace(&mut self.now, after));
+            Some(self.now)
+        }
     }
 
     #[test]
     fn one_drag_is_one_step() {
-        let mut history = History::default();
-        for before in [1.0, 2.0, 3.0] {
-            history.record("Smoothing", &sigma(before));
+        let mut kept = Kept { now: 1, history: History::default() };
+        for value in [2, 3, 4] {
+            kept.set("Smoothing", value);
         }
-        history.close_gesture();
-        history.record("Smoothing", &sigma(4.0));
-        assert_eq!(history.undo(&sigma(5.0)), Some(sigma(4.0)));
-        assert_eq!(history.undo(&sigma(4.0)), Some(sigma(1.0)));
-        assert_eq!(history.undo(&sigma(1.0)), None);
-        assert_eq!(history.redo(&sigma(1.0)), Some(sigma(4.0)));
-        assert_eq!(history.redo(&sigma(4.0)), Some(sigma(5.0)));
-        assert_eq!(history.redo(&sigma(5.0)), None);
+        kept.history.close_gesture();
+        kept.set("Smoothing", 5);
+        assert_eq!([kept.undo(), kept.undo(), kept.undo()], [Some(4), Some(1), None]);
+        assert_eq!([kept.redo(), kept.redo(), kept.redo()], [Some(4), Some(5), None]);
     }
 
     #[test]
     fn a_new_change_forgets_what_was_undone() {
-        let mut history = History::default();
-        history.record("Smoothing", &sigma(1.0));
-        assert!(history.undo(&sigma(2.0)).is_some());
-        history.record("Weight", &sigma(1.0));
-        assert_eq!(history.redo_name(), None);
-        assert_eq!(history.undo_name(), Some("Weight"));
+        let mut kept = Kept { now: 1, history: History::default() };
+        kept.set("Smoothing", 2);
+        assert!(kept.undo().is_some());
+        kept.set("Weight", 3);
+        assert_eq!(kept.history.redo_name(), None);
+        assert_eq!(kept.history.undo_name(), Some("Weight"));
     }
 }

@@ -4,14 +4,23 @@
 
 mod action;
 mod background;
+mod benchmark;
+mod classifying;
 pub mod command;
+mod evaluation;
+mod evaluation_files;
 mod export;
 mod history;
+mod intake;
+mod labelling;
+pub mod labels;
 mod media;
 mod notice;
 pub mod overlay;
 mod panels;
+mod permission;
 mod photo_list;
+mod photo_order;
 mod port;
 mod run;
 pub mod session;
@@ -23,6 +32,6 @@ mod viewport;
 mod widgets;
 pub mod window;
 
-pub use photo_list::{Decision, Filter, Sort};
+pub use photo_list::{Decision, Filter, Focus, Rule, Sort};
 pub use port::EnginePort;
 pub use run::{Options, run};

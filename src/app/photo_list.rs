@@ -7,6 +7,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::labels::{self, Class, Label, LabelStep};
+use super::photo_order::sort;
+pub use super::photo_order::{Agreement, Filter, Focus, Rule, Sort};
 use crate::Error;
 use crate::anomaly::{Inspection, Verdict};
 use crate::engine::PhotoId;
@@ -38,6 +41,8 @@ pub struct Entry {
     pub name: String,
     pub outcome: Outcome,
     pub decision: Option<Decision>,
+    /// The true class, where the inspector has said it.
+    pub label: Option<Label>,
 }
 
 impl Entry {
@@ -53,56 +58,11 @@ impl Entry {
     pub fn verdict(&self) -> Option<Verdict> {
         self.inspection().map(|inspection| inspection.verdict)
     }
-}
 
-/// Order of the film strip.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Sort {
-    /// By file name, numbers by value.
-    #[default]
-    Name,
-    /// Worst first.
-    Score,
-    /// NG, uncertain, OK; worst first within each.
-    Verdict,
-}
-
-impl Sort {
-    pub const ALL: [Self; 3] = [Self::Name, Self::Score, Self::Verdict];
-
-    /// As the menu names it.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Name => "By name",
-            Self::Score => "Worst first",
-            Self::Verdict => "By verdict",
-        }
-    }
-}
-
-/// Which photos the film strip shows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Filter {
-    #[default]
-    All,
-    Ng,
-    Uncertain,
-    Ok,
-    /// Photos that could not be read.
-    Failed,
-}
-
-impl Filter {
-    fn admits(self, entry: &Entry) -> bool {
-        match self {
-            Self::All => true,
-            Self::Ng => entry.verdict() == Some(Verdict::Ng),
-            Self::Uncertain => entry.verdict() == Some(Verdict::Uncertain),
-            Self::Ok => entry.verdict() == Some(Verdict::Ok),
-            Self::Failed => matches!(entry.outcome, Outcome::Failed(_)),
-        }
+    /// How verdict and label go together; `None` while one of them is missing.
+    pub fn agreement(&self, classes: &[Class]) -> Option<Agreement> {
+        let class = classes.iter().find(|class| Some(&class.name) == self.label.as_ref())?;
+        Some(Agreement::of(self.verdict()?, class.normal))
     }
 }
 
@@ -115,10 +75,13 @@ pub struct Counts {
     pub ng: usize,
     pub failed: usize,
     pub waiting: usize,
+    pub labelled: usize,
+    pub false_alarms: usize,
+    pub misses: usize,
 }
 
 /// The photos and the order in which they are shown.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct PhotoList {
     entries: Vec<Entry>,
     index: HashMap<PhotoId, usize>,
@@ -129,10 +92,35 @@ pub struct PhotoList {
     sort: Sort,
     filter: Filter,
     search: String,
+    focus: Option<Focus>,
+    classes: Vec<Class>,
     /// Photos lie in more than one folder, so names alone may be equal.
     several_folders: bool,
     next: PhotoId,
     stale: bool,
+    /// Counts changes of photos, outcomes, labels and classes.
+    revision: u64,
+}
+
+impl Default for PhotoList {
+    fn default() -> Self {
+        Self {
+            entries: Vec::new(),
+            index: HashMap::new(),
+            paths: HashMap::new(),
+            shown: Vec::new(),
+            counts: Counts::default(),
+            sort: Sort::default(),
+            filter: Filter::default(),
+            search: String::new(),
+            focus: None,
+            classes: labels::starters(),
+            several_folders: false,
+            next: 0,
+            stale: false,
+            revision: 0,
+        }
+    }
 }
 
 impl PhotoList {
@@ -148,10 +136,10 @@ impl PhotoList {
             let name = file_name(&path);
             self.paths.insert(path.clone(), id);
             self.index.insert(id, self.entries.len());
-            self.entries.push(Entry { id, path, name, outcome: Outcome::Waiting, decision: None });
+            self.entries.push(Entry { id, path, name, outcome: Outcome::Waiting, decision: None, label: None });
             added.push(id);
         }
-        self.stale = true;
+        self.touch();
         added
     }
 
@@ -165,7 +153,7 @@ impl PhotoList {
                 *index -= 1;
             }
         }
-        self.stale = true;
+        self.touch();
         Some(entry)
     }
 
@@ -177,6 +165,9 @@ impl PhotoList {
             sort: self.sort,
             filter: self.filter,
             search: std::mem::take(&mut self.search),
+            classes: std::mem::take(&mut self.classes),
+            revision: self.revision + 1,
+            stale: true,
             ..Self::default()
         };
         ids
@@ -185,7 +176,7 @@ impl PhotoList {
     pub fn set_outcome(&mut self, id: PhotoId, outcome: Outcome) {
         if let Some(&at) = self.index.get(&id) {
             self.entries[at].outcome = outcome;
-            self.stale = true;
+            self.touch();
         }
     }
 
@@ -193,6 +184,35 @@ impl PhotoList {
         if let Some(&at) = self.index.get(&id) {
             self.entries[at].decision = decision;
         }
+    }
+
+    /// Carries out a change of classes and labels; returns the change that takes it back. Photos that have left the bench
+    /// are passed over.
+    pub fn swap_labels(&mut self, step: LabelStep) -> LabelStep {
+        let classes = step.classes.map(|classes| std::mem::replace(&mut self.classes, classes));
+        let mut photos = Vec::with_capacity(step.photos.len());
+        for (id, label) in step.photos {
+            if let Some(&at) = self.index.get(&id) {
+                photos.push((id, std::mem::replace(&mut self.entries[at].label, label)));
+            }
+        }
+        self.touch();
+        LabelStep { classes, photos }
+    }
+
+    /// The true classes, in the order of their keys.
+    pub fn classes(&self) -> &[Class] {
+        &self.classes
+    }
+
+    /// Counts changes of photos, outcomes, labels and classes, for whoever keeps something worked out of them.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    fn touch(&mut self) {
+        self.stale = true;
+        self.revision += 1;
     }
 
     pub fn get(&self, id: PhotoId) -> Option<&Entry> {
@@ -242,6 +262,16 @@ impl PhotoList {
         self.filter = filter;
     }
 
+    /// The closer look at some of the photos, if one is taken.
+    pub fn focus(&self) -> Option<&Focus> {
+        self.focus.as_ref()
+    }
+
+    pub fn set_focus(&mut self, focus: Option<Focus>) {
+        self.stale |= self.focus != focus;
+        self.focus = focus;
+    }
+
     pub fn set_search(&mut self, search: String) {
         self.stale |= self.search != search;
         self.search = search;
@@ -263,6 +293,12 @@ impl PhotoList {
                     Verdict::Ng => self.counts.ng += 1,
                 },
             }
+            self.counts.labelled += usize::from(entry.label.is_some());
+            match entry.agreement(&self.classes) {
+                Some(Agreement::FalseAlarm) => self.counts.false_alarms += 1,
+                Some(Agreement::Miss) => self.counts.misses += 1,
+                Some(Agreement::Right | Agreement::Open) | None => {}
+            }
         }
         let mut folders = self.entries.iter().map(|entry| entry.path.parent());
         let first = folders.next();
@@ -273,17 +309,10 @@ impl PhotoList {
         self.shown.extend(
             (0..entries.len())
                 .filter(|&at| self.filter.admits(&entries[at]))
+                .filter(|&at| self.focus.as_ref().is_none_or(|focus| focus.rule.admits(&entries[at], &self.classes)))
                 .filter(|&at| needle.is_empty() || entries[at].name.to_lowercase().contains(&needle)),
         );
-        let score = |entry: &Entry| entry.inspection().map_or(f32::NEG_INFINITY, |i| i.image_score);
-        match self.sort {
-            Sort::Name => self.shown.sort_by_cached_key(|&at| natural_key(&entries[at].path)),
-            Sort::Score => self.shown.sort_by(|&a, &b| score(&entries[b]).total_cmp(&score(&entries[a]))),
-            Sort::Verdict => self.shown.sort_by(|&a, &b| {
-                let (a, b) = (&entries[a], &entries[b]);
-                b.verdict().cmp(&a.verdict()).then(score(b).total_cmp(&score(a)))
-            }),
-        }
+        sort(&mut self.shown, &self.entries, self.sort, &self.classes);
     }
 
     /// The folder's name, where it is needed to tell photos apart; empty elsewhere.
@@ -322,29 +351,6 @@ impl PhotoList {
 /// File name for display.
 pub fn file_name(path: &Path) -> String {
     path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
-}
-
-/// Key that sorts `part-9` before `part-10`: digits are padded to twelve places.
-fn natural_key(path: &Path) -> String {
-    let text = path.to_string_lossy().to_lowercase();
-    let mut key = String::with_capacity(text.len() + 24);
-    let mut digits = String::new();
-    for c in text.chars().chain(std::iter::once('\0')) {
-        if c.is_ascii_digit() {
-            digits.push(c);
-            continue;
-        }
-        if !digits.is_empty() {
-            let number = digits.trim_start_matches('0');
-            key.extend(std::iter::repeat_n('0', 12_usize.saturating_sub(number.len())));
-            key.push_str(number);
-            digits.clear();
-        }
-        if c != '\0' {
-            key.push(c);
-        }
-    }
-    key
 }
 
 #[cfg(test)]
@@ -396,6 +402,57 @@ mod tests {
         list.set_search("D".into());
         list.refresh();
         assert_eq!(names(&list), ["d"]);
+    }
+
+    fn label(list: &mut PhotoList, id: PhotoId, name: &str) {
+        list.swap_labels(LabelStep { classes: None, photos: vec![(id, Some(name.into()))] });
+    }
+
+    #[test]
+    fn mistakes_come_first_and_the_worst_of_them_before_the_others() {
+        let mut list = list(&[
+            ("right", Some((9.0, Verdict::Ng))),
+            ("miss", Some((1.0, Verdict::Ok))),
+            ("alarm", Some((6.0, Verdict::Ng))),
+            ("open", Some((5.0, Verdict::Uncertain))),
+            ("unlabelled", Some((8.0, Verdict::Ng))),
+        ]);
+        for (id, name) in [(0, "defect"), (1, "defect"), (2, "good"), (3, "good")] {
+            label(&mut list, id, name);
+        }
+        list.set_sort(Sort::Mistakes);
+        list.refresh();
+        assert_eq!(names(&list), ["miss", "alarm", "open", "right", "unlabelled"]);
+        let counts = list.counts();
+        assert_eq!((counts.labelled, counts.misses, counts.false_alarms), (4, 1, 1));
+        for (rule, expected) in [
+            (Rule::Misses, vec!["miss"]),
+            (Rule::Mistakes, vec!["miss", "alarm"]),
+            (Rule::Label(None), vec!["unlabelled"]),
+            (Rule::Judged(vec!["defect".into()], Verdict::Ng), vec!["right"]),
+        ] {
+            list.set_focus(Some(Focus { title: "x".into(), rule }));
+            list.refresh();
+            assert_eq!(names(&list), expected);
+        }
+        list.set_focus(None);
+        list.set_sort(Sort::Label);
+        list.refresh();
+        assert_eq!(names(&list), ["alarm", "open", "right", "miss", "unlabelled"]);
+    }
+
+    #[test]
+    fn a_change_of_labels_gives_its_way_back() {
+        let mut list = list(&[("a", None), ("b", None)]);
+        label(&mut list, 0, "good");
+        let before = list.get(0).and_then(|entry| entry.label.clone());
+        let revision = list.revision();
+        let step = LabelStep { classes: Some(Vec::new()), photos: vec![(0, None), (1, Some("x".into())), (9, None)] };
+        let back = list.swap_labels(step);
+        assert!(list.classes().is_empty() && list.revision() > revision);
+        list.swap_labels(back);
+        assert_eq!(list.get(0).and_then(|entry| entry.label.clone()), before);
+        assert_eq!(list.classes(), labels::starters());
     }
 
     #[test]

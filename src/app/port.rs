@@ -3,8 +3,11 @@
 
 use std::sync::Arc;
 
-use crate::Recipe;
-use crate::engine::{Engine, PhotoId, Request, View};
+use crossbeam_channel::Receiver;
+
+use super::classifying::{Answer, LabWork};
+use crate::engine::{Engine, JobId, PhotoId, Request, View};
+use crate::{Recipe, Result};
 
 /// What the window asks of an engine; see [`Engine`] for the meaning of each.
 pub trait EnginePort: Send + Sync {
@@ -14,6 +17,8 @@ pub trait EnginePort: Send + Sync {
     fn set_recipe(&self, recipe: Recipe);
     /// The photo on the screen.
     fn view(&self, photo: Option<PhotoId>);
+    /// Runs work over the networks as a job.
+    fn run_lab(&self, job: JobId, work: LabWork) -> Receiver<Result<Answer>>;
     /// Judges an inspected photo on the caller's thread; a few milliseconds, so not on the window's.
     fn judged(&self, photo: PhotoId) -> Option<View>;
 }
@@ -29,6 +34,10 @@ impl EnginePort for Engine {
 
     fn view(&self, photo: Option<PhotoId>) {
         Self::view(self, photo);
+    }
+
+    fn run_lab(&self, job: JobId, work: LabWork) -> Receiver<Result<Answer>> {
+        Self::run_lab(self, job, work)
     }
 
     fn judged(&self, photo: PhotoId) -> Option<View> {
@@ -47,6 +56,10 @@ impl<T: EnginePort + ?Sized> EnginePort for Arc<T> {
 
     fn view(&self, photo: Option<PhotoId>) {
         (**self).view(photo);
+    }
+
+    fn run_lab(&self, job: JobId, work: LabWork) -> Receiver<Result<Answer>> {
+        (**self).run_lab(job, work)
     }
 
     fn judged(&self, photo: PhotoId) -> Option<View> {

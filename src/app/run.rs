@@ -75,6 +75,7 @@ pub fn run(options: Options) -> Result<()> {
             let renderer = renderer.ok_or("the window was opened without wgpu")?;
             let ctx = context.egui_ctx.clone();
             let engine_options = EngineOptions { device: options.device, ..EngineOptions::default() };
+            let bench_engine = engine_options.clone();
             let (engine, events) =
                 Engine::start(engine_options, session.recipe.clone(), move || ctx.request_repaint())?;
             let mut window = Window::new(
@@ -86,6 +87,7 @@ pub fn run(options: Options) -> Result<()> {
                     session_path: path,
                     target: Some(renderer.target_format),
                     largest_side: renderer.device.limits().max_texture_dimension_2d,
+                    bench_engine,
                 },
             );
             for note in notes {

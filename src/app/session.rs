@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::benchmark::BenchSetup;
+use super::classifying::ClassifySetup;
+use super::labels::{self, Class, Label};
 use super::photo_list::{Decision, Filter, Sort};
 use super::theme::ThemeChoice;
 use crate::report::ColourMap;
@@ -25,6 +28,35 @@ pub enum Tab {
     Findings,
     /// The report of the photo on view.
     Report,
+}
+
+/// What fills the middle of the window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Page {
+    /// Photos, one by one or as a grid.
+    #[default]
+    Inspect,
+    /// Verdicts and predictions against labels.
+    Evaluate,
+    /// Classes by words, and by a classifier from labelled photos.
+    Classify,
+    /// Methods measured on a labelled folder.
+    Benchmark,
+}
+
+impl Page {
+    pub const ALL: [Self; 4] = [Self::Inspect, Self::Evaluate, Self::Classify, Self::Benchmark];
+
+    /// As its tab names it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Inspect => "Inspect",
+            Self::Evaluate => "Evaluate",
+            Self::Classify => "Classify",
+            Self::Benchmark => "Benchmark",
+        }
+    }
 }
 
 /// How the window looks.
@@ -47,6 +79,13 @@ pub struct Look {
     pub histogram: bool,
     /// Thumbnails in place of the canvas.
     pub grid: bool,
+    pub page: Page,
+    /// The row of classes below the photo.
+    pub labels: bool,
+    /// A label set by key shows the next photo.
+    pub advance: bool,
+    /// Good against defective in the matrix, in place of every class.
+    pub two_rows: bool,
     pub tab: Tab,
     pub sort: Sort,
     pub filter: Filter,
@@ -69,6 +108,10 @@ impl Default for Look {
             inspector: true,
             histogram: true,
             grid: false,
+            page: Page::default(),
+            labels: true,
+            advance: false,
+            two_rows: false,
             tab: Tab::default(),
             sort: Sort::default(),
             filter: Filter::default(),
@@ -87,6 +130,13 @@ pub struct Session {
     /// The photo on view.
     pub selected: Option<PathBuf>,
     pub decisions: Vec<(PathBuf, Decision)>,
+    /// The true classes, in the order of their keys.
+    pub classes: Vec<Class>,
+    pub labels: Vec<(PathBuf, Label)>,
+    pub classify: ClassifySetup,
+    pub bench: BenchSetup,
+    /// Folders and files of networks to choose from, besides the installed ones.
+    pub models: Vec<String>,
     pub look: Look,
 }
 
@@ -98,6 +148,11 @@ impl Default for Session {
             photos: Vec::new(),
             selected: None,
             decisions: Vec::new(),
+            classes: labels::starters(),
+            labels: Vec::new(),
+            classify: ClassifySetup::default(),
+            bench: BenchSetup::default(),
+            models: Vec::new(),
             look: Look::default(),
         }
     }

@@ -8,13 +8,17 @@ use std::sync::Arc;
 
 use egui::{Pos2, Rect};
 
-use super::command::Command;
+use super::benchmark::{BenchRun, BenchSetup};
+use super::classifying::{ClassifySetup, Classifying};
+use super::evaluation::Evaluation;
 use super::history::History;
+use super::labels::{Class, Label, LabelStep};
 use super::notice::Notices;
-use super::photo_list::{Decision, Outcome, PhotoList};
-use super::session::{Look, Session, Tab};
+use super::photo_list::{Decision, Filter, Focus, Outcome, PhotoList, Rule, Sort};
+use super::session::{Look, Page, Session, Tab};
 use super::viewport::Viewport;
-use crate::engine::{Event, JobId, PhotoId, PhotoRef, Request, Stage as Step, View};
+use crate::classify::{LabelPhrases, LabelPrompts};
+use crate::engine::{Event, JobId, PhotoId, PhotoRef, Request, Stage, View};
 use crate::model::ModelInfo;
 use crate::{Error, Recipe};
 
@@ -52,9 +56,11 @@ pub struct ExportProgress {
 #[derive(Clone, Debug, Default)]
 pub struct EngineState {
     pub model: Option<Arc<ModelInfo>>,
+    /// The memory's, where it is another one.
+    pub memory_model: Option<Arc<ModelInfo>>,
     pub device: String,
     /// What it is getting ready: step, done, total.
-    pub preparing: Option<(Step, usize, usize)>,
+    pub preparing: Option<(Stage, usize, usize)>,
     /// Reference photos, patches, and patches kept in the memory bank.
     pub memory: Option<(usize, usize, usize)>,
 }
@@ -71,6 +77,18 @@ pub enum Sheet {
     },
     Keys,
     Messages,
+    /// The list of classes, with the name of a new one being typed.
+    Classes {
+        new: String,
+    },
+}
+
+/// A change that can be carried out, and taken back by what that gives.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    Recipe(Box<Recipe>),
+    Labels(LabelStep),
+    Classify(Box<ClassifySetup>),
 }
 
 /// Everything the window knows.
@@ -78,7 +96,7 @@ pub struct State {
     pub photos: PhotoList,
     pub selected: Option<PhotoId>,
     pub recipe: Recipe,
-    pub history: History,
+    pub history: History<Step>,
     /// Why the recipe as edited cannot be used; the engine keeps the last one that could.
     pub recipe_problem: Option<String>,
     /// The photo on view as last judged.
@@ -100,6 +118,18 @@ pub struct State {
     /// The region that the list or the canvas points at.
     pub region: Option<usize>,
     pub sheet: Sheet,
+    /// Verdicts against labels; `None` until there is something to compare.
+    pub evaluation: Option<Arc<Evaluation>>,
+    pub classifying: Classifying,
+    pub bench_setup: BenchSetup,
+    /// What was understood of the benchmark's folder, or why nothing.
+    pub bench_folder: Option<std::result::Result<String, String>>,
+    /// The benchmark under way, or the last one.
+    pub bench: Option<BenchRun>,
+    /// Networks to choose from besides the embedded one: installed ones, and folders that were added.
+    pub models: Vec<String>,
+    /// Those of them that were added by hand.
+    pub added_models: Vec<String>,
     /// A wheel turn over the list or a key moved the selection: scroll to it once.
     pub scroll_to_selected: bool,
     /// Shift is held: the bare photo.
@@ -129,6 +159,13 @@ impl Default for State {
             cursor: None,
             region: None,
             sheet: Sheet::None,
+            evaluation: None,
+            classifying: Classifying::default(),
+            bench_setup: BenchSetup::default(),
+            bench_folder: None,
+            bench: None,
+            models: Vec::new(),
+            added_models: Vec::new(),
             scroll_to_selected: false,
             bare: false,
             next_job: 0,
@@ -141,9 +178,14 @@ impl State {
     /// A state from what was kept.
     pub fn restore(session: Session) -> Self {
         let mut state = Self { recipe: session.recipe, look: session.look, ..Self::default() };
+        state.classifying.setup = session.classify;
+        state.bench_setup = session.bench;
+        state.models.clone_from(&session.models);
+        state.added_models = session.models;
         state.photos.set_sort(state.look.sort);
         state.photos.set_filter(state.look.filter);
         state.add_photos(session.photos);
+        state.restore_labels(session.classes, session.labels);
         for (path, decision) in session.decisions {
             if let Some(id) = state.photos.by_path(&path) {
                 state.photos.set_decision(id, Some(decision));
@@ -153,6 +195,18 @@ impl State {
             state.select(Some(id));
         }
         state
+    }
+
+    /// Labels as they were kept; a label whose class is missing brings it along.
+    fn restore_labels(&mut self, mut classes: Vec<Class>, labels: Vec<(PathBuf, Label)>) {
+        let mut kept = Vec::new();
+        for (path, label) in labels {
+            if !classes.iter().any(|class| class.name == label) {
+                classes.push(Class::named(label.clone()));
+            }
+            kept.extend(self.photos.by_path(&path).map(|id| (id, Some(label))));
+        }
+        self.photos.swap_labels(LabelStep { classes: Some(classes), photos: kept });
     }
 
     /// What to keep.
@@ -169,6 +223,11 @@ impl State {
                 .iter()
                 .filter_map(|entry| entry.decision.map(|decision| (entry.path.clone(), decision)))
                 .collect(),
+            classes: self.photos.classes().to_vec(),
+            labels: self.photos.iter().filter_map(|entry| Some((entry.path.clone(), entry.label.clone()?))).collect(),
+            classify: self.classifying.setup.clone(),
+            bench: self.bench_setup.clone(),
+            models: self.added_models.clone(),
             look,
             ..Session::default()
         }
@@ -246,7 +305,9 @@ impl State {
             job.stopping = true;
             let last = job.id;
             // The line counts jobs that follow each other as one, so all of them stop.
-            self.outbox.extend((0..=last).rev().take(16).map(Request::Cancel));
+            let lab = self.classifying.job.as_ref().map(|job| job.id);
+            let jobs = (0..=last).rev().filter(|&job| Some(job) != lab).take(16);
+            self.outbox.extend(jobs.map(Request::Cancel));
         }
     }
 
@@ -299,8 +360,54 @@ impl State {
         if self.recipe == before {
             return;
         }
-        self.history.record(what, &before);
+        self.history.record(what, Step::Recipe(Box::new(before)));
         self.recipe_problem = self.recipe.check().err().map(|error| error.to_string());
+    }
+
+    /// Changes the words or the classifier as one step of undo.
+    pub fn edit_classify(&mut self, what: &str, change: impl FnOnce(&mut ClassifySetup)) {
+        let before = self.classifying.setup.clone();
+        change(&mut self.classifying.setup);
+        if self.classifying.setup != before {
+            self.history.record(what, Step::Classify(Box::new(before)));
+        }
+    }
+
+    /// Describes every class of the bench by its name.
+    pub fn labels_from_classes(&mut self) {
+        let names: Vec<String> = self.photos.classes().iter().map(|class| class.name.to_string()).collect();
+        self.history.close_gesture();
+        self.edit_classify("Labels from the classes", |setup| {
+            let fresh = LabelPrompts::new(&names);
+            let known = std::mem::take(&mut setup.prompts.labels);
+            // Words that somebody has written stay with their label.
+            let of = |label: LabelPhrases| known.iter().find(|old| old.label == label.label).cloned().unwrap_or(label);
+            setup.prompts.labels = fresh.labels.into_iter().map(of).collect();
+        });
+        self.history.close_gesture();
+    }
+
+    /// The sentences that the classification by words on view was made with; `None` before there is one, and while a newer
+    /// one is under way.
+    pub fn classifying_words(&self) -> Option<String> {
+        let classifying = &self.classifying;
+        let (setup, _) = classifying.asked.as_ref().filter(|_| classifying.job.is_none())?;
+        classifying.words.is_some().then(|| setup.prompts.sentences().join("\n"))
+    }
+
+    /// A number for a new job.
+    pub fn job_id(&mut self) -> JobId {
+        let job = self.next_job;
+        self.next_job += 1;
+        job
+    }
+
+    /// Asks the engine to stop classifying.
+    pub fn stop_lab(&mut self) {
+        if let Some(job) = &mut self.classifying.job {
+            job.stopping = true;
+            self.outbox.push(Request::Cancel(job.id));
+        }
     }
 
     /// Adds references that are not there yet; returns how many were new.
@@ -316,20 +423,30 @@ impl State {
     }
 
     pub fn undo(&mut self) {
-        if let Some(recipe) = self.history.undo(&self.recipe) {
-            self.replace_recipe(recipe);
+        if let Some((what, step)) = self.history.take_past() {
+            let forward = self.carry_out(step);
+            self.history.undone(what, forward);
         }
     }
 
     pub fn redo(&mut self) {
-        if let Some(recipe) = self.history.redo(&self.recipe) {
-            self.replace_recipe(recipe);
+        if let Some((what, step)) = self.history.take_future() {
+            let back = self.carry_out(step);
+            self.history.redone(what, back);
         }
     }
 
-    fn replace_recipe(&mut self, recipe: Recipe) {
-        self.recipe = recipe;
-        self.recipe_problem = self.recipe.check().err().map(|error| error.to_string());
+    /// Carries out a step; returns the one that takes it back.
+    fn carry_out(&mut self, step: Step) -> Step {
+        match step {
+            Step::Recipe(recipe) => {
+                let before = std::mem::replace(&mut self.recipe, *recipe);
+                self.recipe_problem = self.recipe.check().err().map(|error| error.to_string());
+                Step::Recipe(Box::new(before))
+            }
+            Step::Labels(labels) => Step::Labels(self.photos.swap_labels(labels)),
+            Step::Classify(setup) => Step::Classify(Box::new(std::mem::replace(&mut self.classifying.setup, *setup))),
+        }
     }
 
     /// The raw image threshold in force, from the photo on view or the recipe.
@@ -343,8 +460,9 @@ impl State {
     pub fn apply(&mut self, event: Event) {
         match event {
             Event::Preparing { stage, done, total } => self.engine.preparing = Some((stage, done, total)),
-            Event::ModelLoaded { model, device } => {
+            Event::ModelLoaded { model, memory_model, device } => {
                 self.engine.model = Some(model);
+                self.engine.memory_model = memory_model;
                 self.engine.device = device;
                 self.engine.preparing = None;
             }
@@ -355,6 +473,9 @@ impl State {
                     self.notices.error(format!("A reference photo is left out. {}", error.at(path)));
                 }
             }
+            Event::JobStarted { job, .. } if self.classifying.job.as_ref().is_some_and(|lab| lab.id == job) => {
+                self.engine.preparing = None;
+            }
             Event::JobStarted { .. } => {
                 self.engine.preparing = None;
                 let now = self.notices.now;
@@ -363,7 +484,11 @@ impl State {
                 }
             }
             // Photos are counted as they come, because several jobs share one line.
-            Event::JobProgressed { .. } => {}
+            Event::JobProgressed { job, done, total } => {
+                if let Some(lab) = self.classifying.job.as_mut().filter(|lab| lab.id == job) {
+                    (lab.done, lab.total) = (done, total);
+                }
+            }
             Event::PhotoInspected { id, job, inspection, .. } => {
                 self.engine.preparing = None;
                 self.count(job.is_some(), false);
@@ -426,63 +551,31 @@ impl State {
         }
     }
 
+    /// Takes a closer look at some photos and shows the first of them.
+    pub fn focus(&mut self, focus: Focus) {
+        self.photos.set_filter(Filter::All);
+        self.photos.set_search(String::new());
+        self.photos.set_focus(Some(focus));
+        self.photos.refresh();
+        let first = self.photos.shown(0).map(|entry| entry.id);
+        if first.is_some() {
+            self.select(first);
+        }
+    }
+
+    /// Misses and false alarms, the worst first, one after the other.
+    pub fn review_mistakes(&mut self) {
+        self.photos.set_sort(Sort::Mistakes);
+        self.focus(Focus { title: "mistakes".to_owned(), rule: Rule::Mistakes });
+        self.look.page = Page::Inspect;
+        self.look.grid = false;
+    }
+
     /// The photo the inspector clicked into: asks why it is scored so.
     pub fn ask(&mut self, place: Pos2) {
         self.asked = Some(place);
         self.look.tab = Tab::Findings;
         self.look.inspector = true;
-    }
-
-    /// Whether a switch is on; `None` for commands that are none.
-    pub fn switch(&self, command: Command) -> Option<bool> {
-        let look = &self.look;
-        Some(match command {
-            Command::ToggleOverlay => look.overlay,
-            Command::ToggleBoxes => look.boxes,
-            Command::ToggleContour => look.contour,
-            Command::ToggleCompare => look.compare,
-            Command::ToggleGrid => look.grid,
-            Command::ToggleFilm => look.film,
-            Command::ToggleInspector => look.inspector,
-            Command::ToggleHistogram => look.histogram,
-            Command::Fit => self.viewport.fit,
-            _ => return None,
-        })
-    }
-
-    /// Whether a command can be carried out now.
-    pub fn allows(&self, command: Command) -> bool {
-        let shown = self.selected.is_some();
-        match command {
-            Command::Undo => self.history.undo_name().is_some(),
-            Command::Redo => self.history.redo_name().is_some(),
-            Command::ExportPhoto | Command::CopyReport => self.view.is_some() && self.export.is_none(),
-            Command::ExportAll => {
-                let counts = self.photos.counts();
-                counts.ok + counts.uncertain + counts.ng > 0 && self.export.is_none()
-            }
-            Command::Cancel => self.job.is_some(),
-            Command::CalibrateThreshold => {
-                self.recipe.image_threshold.is_some() || self.recipe.pixel_threshold.is_some()
-            }
-            Command::LowerThreshold | Command::RaiseThreshold => self.image_threshold().is_some(),
-            Command::NewSession
-            | Command::NextPhoto
-            | Command::PreviousPhoto
-            | Command::FirstPhoto
-            | Command::LastPhoto
-            | Command::ToggleGrid => !self.photos.is_empty(),
-            Command::Accept
-            | Command::Reject
-            | Command::Undecide
-            | Command::UseAsReference
-            | Command::RemovePhoto
-            | Command::Fit
-            | Command::ActualSize
-            | Command::ZoomIn
-            | Command::ZoomOut => shown,
-            _ => true,
-        }
     }
 
     /// A file or value that could not be used.
@@ -586,6 +679,7 @@ mod tests {
         state.add_photos(vec!["a".into(), "b".into()]);
         state.select(Some(1));
         state.photos.set_decision(0, Some(Decision::Rejected));
+        state.label_photo(1, Some("good".into()));
         state.edit("Object", |recipe| recipe.object = "ring".into());
         state.look.opacity = 0.3;
         let session = state.session();

@@ -3,14 +3,21 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crossbeam_channel::{Receiver, Sender};
+
+use super::classifying::{Answer, LabWork};
 use super::port::EnginePort;
-use crate::Recipe;
 use crate::anomaly::calibrate::ThresholdSource;
 use crate::anomaly::{
     AnomalyMap, Calibration, Component, Evidence, Inspection, NearestPatch, PhotoFacts, Region, Severity, Verdict,
 };
-use crate::engine::{PhotoId, Request, View};
-use crate::photo::Quality;
+use crate::engine::{JobId, PhotoId, Request, View};
+use crate::photo::{Quality, QualityLimits};
+use crate::{Recipe, Result};
+
+/// A photo without fault.
+const QUALITY: Quality =
+    Quality { blur_score: 240.0, brightness_score: 120.0, contrast: 30.0, black_share: 0.0, white_share: 0.0 };
 
 /// Facts of a photo of 640 × 480.
 fn facts(name: &str) -> Arc<PhotoFacts> {
@@ -19,7 +26,7 @@ fn facts(name: &str) -> Arc<PhotoFacts> {
         sha256: "0123456789abcdef0123456789abcdef".into(),
         width: 640,
         height: 480,
-        quality: Quality { blur_score: 240.0, brightness_score: 120.0, contrast: 30.0 },
+        quality: QUALITY,
         warnings: Vec::new(),
     })
 }
@@ -61,6 +68,7 @@ pub fn inspection(name: &str, score: f32, verdict: Verdict) -> Inspection {
         p_value: Some(0.25),
         verdict,
         reason: format!("Score {score:.2} against the threshold 5.00."),
+        quality: QualityLimits::default().judge(640, 480, &QUALITY),
         regions: if verdict == Verdict::Ng { vec![region] } else { Vec::new() },
         timings_ms: crate::anomaly::evidence::Timings::default(),
     }
@@ -84,14 +92,15 @@ pub fn view(id: PhotoId, recipe: &Recipe) -> View {
         rows,
         cols,
         patch_px: 16,
-        text: component(values(0.6)),
-        text_image: 0.6,
+        text: Some(component(values(0.6))),
+        text_image: Some(0.6),
         memory: (!recipe.references.is_empty()).then(|| component(values(1.0))),
         nearest: if recipe.references.is_empty() {
             Vec::new()
         } else {
             vec![NearestPatch { reference: 0, row: 2, col: 3 }; rows * cols]
         },
+        memory_grid: (rows, cols),
         foreground: vec![true; rows * cols],
         timings_ms: inspection.timings_ms,
     };
@@ -135,6 +144,8 @@ pub struct Asked {
     pub requests: Vec<Request>,
     pub recipes: Vec<Recipe>,
     pub views: Vec<Option<PhotoId>>,
+    /// Work over networks, with the way for its answer.
+    pub labs: Vec<(JobId, Sender<Result<Answer>>)>,
 }
 
 impl FakeEngine {
@@ -159,6 +170,12 @@ impl EnginePort for FakeEngine {
 
     fn view(&self, photo: Option<PhotoId>) {
         self.note(|asked| asked.views.push(photo));
+    }
+
+    fn run_lab(&self, job: JobId, _work: LabWork) -> Receiver<Result<Answer>> {
+        let (sender, answer) = crossbeam_channel::bounded(1);
+        self.note(|asked| asked.labs.push((job, sender)));
+        answer
     }
 
     fn judged(&self, photo: PhotoId) -> Option<View> {

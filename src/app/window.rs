@@ -1,6 +1,9 @@
 //! The window itself: drains what engine and background have to say, lays out the panels, carries out their wishes. The
 //! only place that changes the state, and it never waits for anything.
 
+mod commands;
+mod measuring;
+
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,22 +13,21 @@ use eframe::egui_wgpu::wgpu;
 use egui::{CentralPanel, Frame, Key, Margin, Modifiers, Panel, Pos2, Rect, Ui};
 
 use super::action::{Action, Desk};
-use super::background::{Background, News, Purpose, Question};
+use super::background::{Background, News, Purpose};
+use super::benchmark::BenchRun;
+use super::classifying::{Answer, By, ClassifySetup, Kept};
 use super::command::{COMMANDS, Command};
-use super::export::ExportJob;
+use super::intake::Found;
 use super::media::Media;
 use super::panels;
-use super::photo_list::{Decision, file_name};
+use super::photo_list::file_name;
 use super::port::EnginePort;
-use super::session::Session;
+use super::session::{Page, Session};
 use super::state::{ExportProgress, Sheet, State, photos, references};
 use super::theme::{self, ThemeChoice, palette};
-use super::viewport;
-use crate::Recipe;
-use crate::engine::{Event, PhotoId};
-use crate::photo::Failure;
+use crate::engine::{EngineOptions, Event, PhotoId};
 use crate::recipe::Stage;
-use crate::report::{ModelIdentity, ReportOptions};
+use crate::{Recipe, Result};
 
 /// A change of words waits this long for the next letter before the text tower runs, in seconds.
 const TYPING_PAUSE: f64 = 0.2;
@@ -45,6 +47,8 @@ pub struct Parts {
     pub target: Option<wgpu::TextureFormat>,
     /// Largest side of a texture.
     pub largest_side: u32,
+    /// What the engine of a benchmark is set up with.
+    pub bench_engine: EngineOptions,
 }
 
 /// The window.
@@ -64,6 +68,16 @@ pub struct Window {
     saved: Session,
     dirty_since: Option<f64>,
     export_one: bool,
+    /// The revision of the photos that the evaluation is of.
+    evaluated: Option<u64>,
+    /// Where the answer to the classification under way comes from.
+    answer: Option<Receiver<Result<Answer>>>,
+    /// When words were last changed.
+    words_changed_at: Option<f64>,
+    last_setup: ClassifySetup,
+    bench_engine: EngineOptions,
+    /// A text field had the keyboard at the end of the last frame; egui takes it away on Esc before anyone can ask.
+    typing: bool,
     theme: Option<ThemeChoice>,
 }
 
@@ -76,6 +90,11 @@ impl Window {
         let sent = parts.session.recipe.clone();
         let state = State::restore(parts.session);
         let saved = state.session();
+        let last_setup = state.classifying.setup.clone();
+        background.find_models();
+        if let Some(root) = state.bench_setup.root.clone() {
+            background.understand(root);
+        }
         Self {
             last_recipe: state.recipe.clone(),
             state,
@@ -91,17 +110,27 @@ impl Window {
             saved,
             dirty_since: None,
             export_one: false,
+            evaluated: None,
+            answer: None,
+            words_changed_at: None,
+            last_setup,
+            bench_engine: parts.bench_engine,
+            typing: false,
             theme: None,
         }
     }
 
     /// Looks for photos among `paths` and puts them on the bench, or among the references. A recipe file is taken as
-    /// the recipe.
+    /// the recipe, a CSV file as labels.
     pub fn open(&mut self, paths: Vec<PathBuf>, as_references: bool) {
         if let [only] = &paths[..]
             && only.extension().is_some_and(|extension| extension == "ron")
         {
             self.background.open_recipe(only.clone());
+        } else if let [only] = &paths[..]
+            && only.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"))
+        {
+            self.background.open_labels(only.clone());
         } else if !paths.is_empty() {
             self.background.find(if as_references { Purpose::References } else { Purpose::Photos }, paths);
         }
@@ -147,6 +176,8 @@ impl Window {
             self.open(dropped, over && self.state.look.inspector || asked);
         }
         self.state.photos.refresh();
+        self.evaluate();
+        self.follow_classifying(ctx);
         if self.state.selected.is_none() && !self.state.photos.is_empty() {
             let first = self.state.photos.neighbour(None, 0);
             self.state.select(first);
@@ -158,7 +189,7 @@ impl Window {
         match news {
             News::Thumbnail { path, image } => self.media.take_thumbnail(ctx, path, image),
             News::Photo { path, decoded } => self.media.take_photo(ctx, path, decoded),
-            News::Found { purpose, photos, failures } => self.found(purpose, photos, failures),
+            News::Found { purpose, found } => self.found(purpose, found),
             News::Samples(Ok(samples)) => {
                 self.state.edit("Samples", |recipe| {
                     recipe.object = samples.object;
@@ -178,10 +209,23 @@ impl Window {
                 self.state.history.close_gesture();
                 self.state.notices.done(format!("Judging with {}.", file_name(&path)));
             }
-            News::RecipeOpened { recipe: Err(error), .. } | News::RecipeSaved(Err(error)) => {
+            News::RecipeOpened { recipe: Err(error), .. }
+            | News::LabelsOpened { labels: Err(error), .. }
+            | News::LabelsSaved(Err(error))
+            | News::EvaluationSaved(Err(error))
+            | News::ClassifierOpened { classifier: Err(error), .. }
+            | News::ClassifierSaved(Err(error))
+            | News::ClassificationSaved(Err(error))
+            | News::RecipeSaved(Err(error)) => {
                 self.state.report_error(&error);
             }
-            News::RecipeSaved(Ok(path)) => self.state.notices.done(format!("Saved {}.", path.display())),
+            News::LabelsOpened { path, labels: Ok(labels) } => self.labels_opened(&path, labels),
+            News::LabelsSaved(Ok(path))
+            | News::EvaluationSaved(Ok(path))
+            | News::ClassificationSaved(Ok(path))
+            | News::RecipeSaved(Ok(path)) => {
+                self.state.notices.done(format!("Saved {}.", path.display()));
+            }
             News::ExportFolder(folder) => self.start_export(folder),
             News::ExportProgressed { done, total } => {
                 let now = self.state.notices.now;
@@ -206,6 +250,45 @@ impl Window {
                     Err(error) => self.state.report_error(&error),
                 }
             }
+            News::ClassifierOpened { path, classifier: Ok(classifier) } => {
+                let kept = Kept { classifier: Arc::from(classifier), path: Some(path.clone()) };
+                self.state.classifying.classifier = Some(kept);
+                self.state.classifying.by = By::Examples;
+                self.state.notices.done(format!("Opened {}. Apply it to the photos on the bench.", file_name(&path)));
+            }
+            News::ClassifierSaved(Ok(path)) => {
+                self.state.notices.done(format!("Saved {}.", path.display()));
+                if let Some(kept) = &mut self.state.classifying.classifier {
+                    kept.path = Some(path);
+                }
+            }
+            News::BenchFolder { root, understood } => {
+                self.state.bench_setup.root = Some(root);
+                self.state.bench_folder = Some(understood.map_err(|error| error.to_string()));
+            }
+            News::BenchOut(folder) => self.state.bench_setup.out = Some(folder),
+            News::ModelFolder(folder) => {
+                let name = folder.display().to_string();
+                if !self.state.models.contains(&name) {
+                    self.state.models.push(name.clone());
+                    self.state.added_models.push(name);
+                }
+            }
+            News::Models(installed) => {
+                let added = self.state.added_models.iter().filter(|name| !installed.contains(name)).cloned();
+                self.state.models = installed.iter().cloned().chain(added).collect();
+            }
+            News::BenchPlanned(photos) => {
+                if let Some(bench) = &mut self.state.bench {
+                    bench.all_photos = photos;
+                }
+            }
+            News::Bench(event) => {
+                if let Some(bench) = &mut self.state.bench {
+                    bench.apply(event);
+                }
+            }
+            News::BenchEnded(outcome) => self.bench_ended(outcome),
             News::SessionSaved(Ok(())) => {}
             News::Samples(Err(error)) | News::SessionSaved(Err(error)) => self.state.report_error(&error),
             News::DialogFailed(text) => self.state.notices.error(text),
@@ -213,7 +296,9 @@ impl Window {
     }
 
     /// Photos were found among what was dropped or opened: says what was understood.
-    fn found(&mut self, purpose: Purpose, paths: Vec<PathBuf>, failures: Vec<Failure>) {
+    fn found(&mut self, purpose: Purpose, found: Found) {
+        let left_out = found.left_out().map_or_else(String::new, |text| format!(" {text}"));
+        let Found { photos: paths, labels, failures, .. } = found;
         self.media.try_again(&paths);
         let (given, several) = (paths.len(), paths.len() > 1);
         let first = paths.first().and_then(|path| path.parent()).map(file_name).unwrap_or_default();
@@ -224,20 +309,30 @@ impl Window {
                 let new = self.state.add_photos(paths);
                 if let Some(id) = target.and_then(|path| self.state.photos.by_path(&path)).filter(|_| given > 0) {
                     self.state.look.grid = false;
+                    self.state.look.page = Page::Inspect;
+                    self.state.photos.set_focus(None);
+                    self.state.photos.refresh();
                     self.state.select(Some(id));
                 }
+                let labelled = match self.state.label_paths("Labels of the dataset", labels) {
+                    0 => String::new(),
+                    count if count == new => " Labelled by the dataset's folders; Ctrl+Z takes that back.".to_owned(),
+                    count => format!(" {} labelled by the dataset's folders; Ctrl+Z takes that back.", photos(count)),
+                };
                 if new > 0 {
                     let known =
                         if new < given { format!(" {} were here already.", given - new) } else { String::new() };
-                    self.state.notices.info(format!("Opened {}{from}.{known}", photos(new)));
+                    self.state.notices.info(format!("Opened {}{from}.{known}{labelled}{left_out}", photos(new)));
                 } else if given > 0 {
-                    self.state.notices.info("These photos are on the bench already.");
+                    self.state.notices.info(format!("These photos are on the bench already.{labelled}{left_out}"));
+                } else if !left_out.is_empty() {
+                    self.state.notices.warning(format!("Nothing was opened.{left_out}"));
                 }
             }
             Purpose::References => {
                 let new = self.state.add_references(paths);
                 if new > 0 {
-                    self.state.notices.info(format!("Added {}{from}.", references(new)));
+                    self.state.notices.info(format!("Added {}{from}.{left_out}", references(new)));
                 } else if given > 0 {
                     self.state.notices.info("These photos are references already.");
                 }
@@ -257,12 +352,15 @@ impl Window {
         if self.state.sheet != Sheet::None && !matches!(self.state.sheet, Sheet::Palette { .. }) {
             return;
         }
-        if self.state.look.grid
+        let away = self.state.look.grid || self.state.look.page != Page::Inspect;
+        if away
             && !typing
             && self.state.sheet == Sheet::None
+            && ctx.memory(|memory| memory.focused().is_none())
             && ctx.input_mut(|i| i.consume_key(Modifiers::NONE, Key::Enter))
         {
             self.state.look.grid = false;
+            self.state.look.page = Page::Inspect;
         }
         // Longer shortcuts first: Ctrl+Shift+Z must not be taken for Ctrl+Z.
         let mut ordered: Vec<_> = COMMANDS.iter().filter_map(|info| Some((info, info.shortcut?))).collect();
@@ -293,10 +391,16 @@ impl Window {
             self.state.sheet = Sheet::None;
         } else if let Some(id) = ctx.memory(egui::Memory::focused) {
             ctx.memory_mut(|memory| memory.surrender_focus(id));
+        } else if self.typing {
+            self.typing = false;
+        } else if self.state.look.page != Page::Inspect {
+            self.state.look.page = Page::Inspect;
         } else if self.state.look.grid {
             self.state.look.grid = false;
         } else if self.state.asked.is_some() {
             self.state.asked = None;
+        } else if self.state.photos.focus().is_some() {
+            self.state.photos.set_focus(None);
         } else {
             self.state.viewport.fit = true;
         }
@@ -316,27 +420,34 @@ impl Window {
             let panel = Panel::left("film").default_size(264.0).size_range(200.0..=420.0).frame(bar(Margin::ZERO));
             panel.show(ui, |ui| panels::film_strip::show(ui, desk));
         }
-        if desk.state.look.inspector {
+        let inspecting = desk.state.look.page == Page::Inspect;
+        if desk.state.look.inspector && inspecting {
             let panel =
                 Panel::right("inspector").default_size(356.0).size_range(300.0..=560.0).frame(bar(Margin::ZERO));
             panel.show(ui, |ui| panels::inspector::show(ui, desk));
         }
-        if !empty && desk.state.look.histogram {
+        if !empty && desk.state.look.histogram && inspecting {
             let margin = Margin { left: 14, right: 14, top: 8, bottom: 2 };
             let panel = Panel::bottom("histogram").default_size(148.0).size_range(96.0..=320.0).resizable(true);
             panel.frame(bar(margin)).show(ui, |ui| panels::histogram::show(ui, desk));
+        }
+        if !empty && desk.state.look.labels && inspecting && !desk.state.look.grid {
+            let panel =
+                Panel::bottom("labels").exact_size(36.0).frame(bar(Margin { left: 14, right: 14, top: 0, bottom: 0 }));
+            panel.show(ui, |ui| panels::label_bar::show(ui, desk));
         }
         let mut canvas = None;
         CentralPanel::default().frame(Frame::new().fill(colours.canvas)).show(ui, |ui| {
             ui.spacing_mut().item_spacing = egui::Vec2::ZERO;
             ui.scope(|ui| {
                 ui.reset_style();
-                if empty {
-                    panels::welcome::show(ui, desk);
-                } else if desk.state.look.grid {
-                    panels::grid::show(ui, desk);
-                } else {
-                    canvas = Some(panels::canvas::show(ui, desk, self.target));
+                match desk.state.look.page {
+                    Page::Inspect | Page::Evaluate if empty => panels::welcome::show(ui, desk),
+                    Page::Inspect if desk.state.look.grid => panels::grid::show(ui, desk),
+                    Page::Inspect => canvas = Some(panels::canvas::show(ui, desk, self.target)),
+                    Page::Evaluate => panels::evaluate::show(ui, desk),
+                    Page::Classify => panels::classify::show(ui, desk),
+                    Page::Benchmark => panels::benchmark::show(ui, desk),
                 }
             });
         });
@@ -349,185 +460,11 @@ impl Window {
         }
     }
 
-    fn carry_out(&mut self, ctx: &egui::Context, action: Action) {
-        let state = &mut self.state;
-        match action {
-            Action::Run(command) => self.run(ctx, command),
-            Action::Edit { what, change } => state.edit(&what, change),
-            Action::Look(change) => change(&mut state.look),
-            Action::Select(id) => {
-                state.select(Some(id));
-                state.scroll_to_selected = false;
-            }
-            Action::Sort(sort) => state.photos.set_sort(sort),
-            Action::Filter(filter) => state.photos.set_filter(filter),
-            Action::Search(search) => state.photos.set_search(search),
-            Action::Ask(place) => state.ask(place),
-            Action::Cursor(cursor) => state.cursor = cursor,
-            Action::ShowRegion(index) => {
-                let region = state.view.as_ref().and_then(|view| view.inspection.regions.get(index));
-                if let Some(region) = region {
-                    let min = egui::pos2(region.x as f32, region.y as f32);
-                    let target = Rect::from_min_size(min, viewport::size(region.width, region.height));
-                    state.viewport.show(state.canvas, target);
-                    state.look.grid = false;
-                }
-            }
-            Action::PointAt(region) => state.region = region,
-            Action::Viewport(viewport) => state.viewport = viewport,
-            Action::Settle(viewport) => {
-                if state.viewport.fit == viewport.fit {
-                    state.viewport = viewport;
-                }
-            }
-            Action::InspectWaiting => state.inspect_waiting(),
-            Action::Sheet(sheet) => state.sheet = sheet,
-            Action::DismissNotice(place) => state.notices.dismiss(place),
-            Action::ClearNotices => state.notices.clear(),
-            Action::StopExport => self.background.stop_export(),
-        }
-    }
-
-    fn run(&mut self, ctx: &egui::Context, command: Command) {
-        if !self.state.allows(command) {
-            return;
-        }
-        let state = &mut self.state;
-        let look = &mut state.look;
-        match command {
-            Command::OpenFiles => self.background.ask(Question::Files(Purpose::Photos)),
-            Command::OpenFolder => self.background.ask(Question::Folder(Purpose::Photos)),
-            Command::OpenSamples => self.background.open_samples(),
-            Command::AddReferences => self.background.ask(Question::Files(Purpose::References)),
-            Command::AddReferenceFolder => self.background.ask(Question::Folder(Purpose::References)),
-            Command::OpenRecipe => self.background.ask(Question::OpenRecipe),
-            Command::SaveRecipe => match state.recipe.check().and_then(|()| state.recipe.to_ron()) {
-                Ok(text) => self.background.ask(Question::SaveRecipe(text)),
-                Err(error) => state.report_error(&error),
-            },
-            Command::ExportPhoto | Command::ExportAll => {
-                self.export_one = command == Command::ExportPhoto;
-                self.background.ask(Question::ExportFolder);
-            }
-            Command::NewSession => state.clear_photos(),
-            Command::Quit => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
-            Command::Undo => state.undo(),
-            Command::Redo => state.redo(),
-            Command::CopyReport => {
-                ctx.copy_text(state.report.clone());
-                state.notices.done("The report is on the clipboard.");
-            }
-            Command::RemovePhoto => {
-                if let Some(id) = state.selected {
-                    state.remove_photo(id);
-                }
-            }
-            Command::Cancel => state.stop_job(),
-            Command::NextPhoto => state.step(1),
-            Command::PreviousPhoto => state.step(-1),
-            Command::FirstPhoto => state.step(isize::MIN),
-            Command::LastPhoto => state.step(isize::MAX),
-            Command::Accept => state.decide(Some(Decision::Accepted)),
-            Command::Reject => state.decide(Some(Decision::Rejected)),
-            Command::Undecide => state.decide(None),
-            Command::UseAsReference => {
-                if let Some(path) = state.selected.and_then(|id| state.photos.get(id)).map(|entry| entry.path.clone()) {
-                    let text = match state.add_references(vec![path]) {
-                        0 => "This photo is a reference already.",
-                        _ => "This photo is a reference now; Ctrl+Z takes it back.",
-                    };
-                    state.notices.info(text);
-                }
-            }
-            Command::LowerThreshold => state.nudge_threshold(-THRESHOLD_STEP),
-            Command::RaiseThreshold => state.nudge_threshold(THRESHOLD_STEP),
-            Command::CalibrateThreshold => state.edit("Calibrate thresholds", |recipe| {
-                recipe.image_threshold = None;
-                recipe.pixel_threshold = None;
-            }),
-            Command::Fit => state.viewport.fit = true,
-            Command::ActualSize => {
-                let zoom = 1.0 / ctx.pixels_per_point();
-                let factor = zoom / state.viewport.zoom;
-                state.viewport.zoom_about(state.canvas, state.canvas.center(), factor);
-            }
-            Command::ZoomIn => state.viewport.zoom_about(state.canvas, state.canvas.center(), 1.25),
-            Command::ZoomOut => state.viewport.zoom_about(state.canvas, state.canvas.center(), 0.8),
-            Command::ToggleOverlay => look.overlay = !look.overlay,
-            Command::ToggleBoxes => look.boxes = !look.boxes,
-            Command::ToggleContour => look.contour = !look.contour,
-            Command::ToggleCompare => look.compare = !look.compare,
-            Command::ToggleGrid => look.grid = !look.grid,
-            Command::ToggleFilm => look.film = !look.film,
-            Command::ToggleInspector => look.inspector = !look.inspector,
-            Command::ToggleHistogram => look.histogram = !look.histogram,
-            Command::CycleTheme => {
-                look.theme = match look.theme {
-                    ThemeChoice::Dark => ThemeChoice::Light,
-                    ThemeChoice::Light => ThemeChoice::System,
-                    ThemeChoice::System => ThemeChoice::Dark,
-                };
-            }
-            Command::FullScreen => {
-                let full = ctx.input(|i| i.viewport().fullscreen.unwrap_or(false));
-                ctx.send_viewport_cmd(egui::ViewportCommand::Fullscreen(!full));
-            }
-            Command::Palette => state.sheet = Sheet::Palette { query: String::new(), row: 0 },
-            Command::Keys => state.sheet = Sheet::Keys,
-            Command::Messages => {
-                state.notices.unseen = 0;
-                state.sheet = Sheet::Messages;
-            }
-        }
-    }
-
-    /// Exports the photo on view, or all inspected ones with their tables, into a folder.
-    pub fn export_to(&mut self, folder: PathBuf, one: bool) {
-        self.export_one = one;
-        self.start_export(folder);
-    }
-
-    fn start_export(&mut self, folder: PathBuf) {
-        let state = &mut self.state;
-        let chosen: Vec<(PhotoId, PathBuf)> = if self.export_one {
-            state.selected.and_then(|id| state.photos.get(id)).map(|e| (e.id, e.path.clone())).into_iter().collect()
-        } else {
-            state.photos.iter().filter(|e| e.inspection().is_some()).map(|e| (e.id, e.path.clone())).collect()
-        };
-        let failures = state
-            .photos
-            .iter()
-            .filter_map(|entry| match &entry.outcome {
-                super::photo_list::Outcome::Failed(error) => Some((entry.path.clone(), error.clone())),
-                _ => None,
-            })
-            .filter(|_| !self.export_one)
-            .collect();
-        let model = state.engine.model.as_ref();
-        state.export = Some(ExportProgress { done: 0, total: chosen.len(), started: state.notices.now });
-        self.background.export(ExportJob {
-            folder,
-            photos: chosen,
-            failures,
-            tables: !self.export_one,
-            recipe: self.sent.clone(),
-            options: ReportOptions {
-                model: ModelIdentity {
-                    id: model.map_or_else(|| state.recipe.model.clone(), |model| model.id.clone()),
-                    sha256: model.map_or_else(String::new, |model| model.sha256.clone()),
-                },
-                device: state.engine.device.clone(),
-                colours: state.look.colours,
-                save_map: false,
-            },
-            port: self.engine.clone(),
-        });
-    }
-
     /// Tells the engine what is wanted now, and keeps the session.
     fn end(&mut self, ctx: &egui::Context) {
         self.media.end_frame(&self.background);
-        let gesture = ctx.input(|i| i.pointer.any_down()) || ctx.text_edit_focused();
+        self.typing = ctx.text_edit_focused();
+        let gesture = ctx.input(|i| i.pointer.any_down()) || self.typing;
         if !gesture {
             self.state.history.close_gesture();
         }
@@ -540,7 +477,8 @@ impl Window {
             self.engine.send(request);
         }
         self.autosave(ctx);
-        if self.state.job.is_some() || self.state.export.is_some() {
+        let benching = self.state.bench.as_ref().is_some_and(BenchRun::running);
+        if self.state.job.is_some() || self.state.export.is_some() || benching {
             ctx.request_repaint_after(std::time::Duration::from_millis(250));
         }
     }

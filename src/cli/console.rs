@@ -19,9 +19,10 @@ pub struct Console {
 }
 
 impl Console {
-    /// Sets up the log as well: warnings, with `-v` information, with `-vv` everything of this program.
-    pub fn new(quiet: bool, verbose: u8) -> Self {
-        let level = match (quiet, verbose) {
+    /// Sets up the log as well: warnings, with `-v` information, with `-vv` everything of this program. A service says a
+    /// step more, and as lines of JSON.
+    pub fn new(quiet: bool, verbose: u8, service: bool) -> Self {
+        let level = match (quiet, verbose + u8::from(service)) {
             (true, _) => log::LevelFilter::Error,
             (false, 0) => log::LevelFilter::Warn,
             (false, 1) => log::LevelFilter::Info,
@@ -31,7 +32,11 @@ impl Console {
         let others = if verbose > 1 { log::LevelFilter::Info } else { log::LevelFilter::Error };
         let mut builder = env_logger::Builder::new();
         builder.filter_level(others).filter_module("hairline", level).parse_default_env();
-        builder.format_timestamp(None).format_target(verbose > 0);
+        if service {
+            builder.format(crate::server::log::json_line);
+        } else {
+            builder.format_timestamp(None).format_target(verbose > 0);
+        }
         // A second logger (in tests, say) is not worth an error.
         let _ = builder.try_init();
         Self { quiet }

@@ -80,8 +80,11 @@ fn headless(out: &Path, common: &Common, console: &Console) -> Result<()> {
         colours: ColourMap::default(),
         save_maps: false,
         cache: false,
+        export: Vec::new(),
         json: false,
         failures: Vec::new(),
+        history: None,
+        vlm: None,
     };
     job.run(common, console)
 }

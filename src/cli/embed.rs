@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use super::console::Console;
 use super::{Common, interrupt};
 use crate::anomaly::prompt::normalise;
-use crate::model::{ClipModel, Geometry, ModelSource, Want};
+use crate::model::{Backbone, Geometry, ModelSource, Want};
 use crate::photo::{Photo, find_photos};
 use crate::{Error, Result, gpu, report};
 
@@ -68,17 +68,17 @@ pub fn run(args: EmbedArgs, common: &Common, console: &Console) -> Result<()> {
     }
 }
 
-fn load(common: &Common, console: &Console) -> Result<ClipModel> {
+fn load(common: &Common, console: &Console) -> Result<Backbone> {
     let source = ModelSource::resolve(common.model.as_deref().unwrap_or("pocket"))?;
     let compute = gpu::choose(common.device)?;
-    let model = ClipModel::load(&source, &compute.device)?;
+    let model = Backbone::load(&source, &compute.device)?;
     console.note(format!("Model {} on {}", model.info().id, compute.name));
     Ok(model)
 }
 
 fn texts(args: TextArgs, common: &Common, console: &Console) -> Result<()> {
     let model = load(common, console)?;
-    let rows = model.encode_texts(&args.texts)?;
+    let rows = model.text_tower()?.encode_texts(&args.texts)?;
     write(&args.out, rows, &[model.info().embedding_dim], args.raw, console)
 }
 

@@ -3,19 +3,20 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use clap::Args;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
-use rand::SeedableRng;
-use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
 
 use super::console::{Console, Progress};
 use super::{Common, absolute, interrupt};
 use crate::anomaly::{Inspection, Verdict};
+use crate::dataset::choose;
+use crate::dataset::export::{ExportFormat, ExportSet};
 use crate::engine::{Engine, EngineOptions, Event, PhotoId, PhotoRef, Request, Stage};
+use crate::explain::VlmClient;
+use crate::history::{History, MadeWith, NewEntry};
 use crate::photo::{Photo, find_photos};
 use crate::recipe::Method;
 use crate::report::json::ResultsDocument;
@@ -54,6 +55,9 @@ pub struct InspectArgs {
     /// Share of the memory map [default: 0.7]; without reference photos the text map stands alone
     #[arg(long, value_name = "W", allow_negative_numbers = true)]
     pub memory_weight: Option<f32>,
+    /// Compare patches of this network instead: catalogue id, folder, or a timm ViT's safetensors file
+    #[arg(long, value_name = "ID|DIR")]
+    pub memory_model: Option<String>,
     /// Preset: fused, origin or memory
     #[arg(long, value_name = "NAME", value_parser = method)]
     pub method: Option<Method>,
@@ -66,12 +70,21 @@ pub struct InspectArgs {
     /// Write the raw anomaly maps as well (<stem>_map.npy)
     #[arg(long)]
     pub save_maps: bool,
+    /// Keep every verdict in a history: an SQLite file, or postgres://user@host/database
+    #[arg(long, value_name = "FILE|URL")]
+    pub history: Option<String>,
+    /// Whose words describe regions: rules, or vlm (the vision-language server that the recipe names)
+    #[arg(long, value_name = "HOW", default_value = "rules", value_parser = ["rules", "vlm"])]
+    pub explain: String,
     /// Write the recipe that these flags amount to
     #[arg(long, value_name = "FILE.ron")]
     pub save_recipe: Option<PathBuf>,
     /// Colours of heatmaps: inferno, viridis, cividis or turbo
     #[arg(long, value_name = "NAME", default_value = "inferno", value_parser = colours)]
     pub colours: ColourMap,
+    /// Write verdicts and regions for other programs as well: coco, fiftyone, labelstudio
+    #[arg(long, value_name = "FORMATS", value_delimiter = ',', value_parser = super::classify::export_format)]
+    pub export: Vec<ExportFormat>,
     /// Print results.json to stdout instead of a table
     #[arg(long)]
     pub json: bool,
@@ -80,7 +93,7 @@ pub struct InspectArgs {
     pub no_cache: bool,
 }
 
-fn method(text: &str) -> std::result::Result<Method, String> {
+pub(super) fn method(text: &str) -> std::result::Result<Method, String> {
     text.parse().map_err(|error: Error| error.to_string())
 }
 
@@ -141,13 +154,16 @@ pub fn run(args: InspectArgs, common: &Common, console: &Console) -> Result<()> 
     }
     let job = Job {
         photos,
-        recipe,
         out: args.out,
         colours: args.colours,
         save_maps: args.save_maps,
         cache: !args.no_cache,
+        export: args.export,
         json: args.json,
         failures,
+        vlm: (args.explain == "vlm").then(|| VlmClient::new(&recipe)).transpose()?,
+        recipe,
+        history: args.history.as_deref().map(History::open).transpose()?.map(Mutex::new),
     };
     job.run(common, console)
 }
@@ -164,6 +180,9 @@ fn recipe(args: &InspectArgs, common: &Common) -> Result<Recipe> {
     if let Some(model) = &common.model {
         recipe.model.clone_from(model);
     }
+    if let Some(model) = &args.memory_model {
+        recipe.memory_model = Some(model.clone());
+    }
     if let Some(object) = &args.object {
         recipe.object.clone_from(object);
     }
@@ -173,15 +192,6 @@ fn recipe(args: &InspectArgs, common: &Common) -> Result<Recipe> {
     recipe.top_k = args.top_k.unwrap_or(recipe.top_k);
     recipe.seed = common.seed.unwrap_or(recipe.seed);
     Ok(recipe)
-}
-
-/// `count` of the references, chosen by the seed, in their former order.
-fn choose(references: Vec<PathBuf>, count: usize, seed: u64) -> Vec<PathBuf> {
-    let mut order: Vec<usize> = (0..references.len()).collect();
-    order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-    order.truncate(count);
-    order.sort_unstable();
-    order.into_iter().map(|index| references[index].clone()).collect()
 }
 
 fn note_failures(failures: &[(PathBuf, Error)]) {
@@ -198,9 +208,14 @@ pub struct Job {
     pub colours: ColourMap,
     pub save_maps: bool,
     pub cache: bool,
+    pub export: Vec<ExportFormat>,
     pub json: bool,
     /// What failed before the batch began.
     pub failures: Vec<(PathBuf, Error)>,
+    /// Where verdicts are kept, before any file tells them.
+    pub history: Option<Mutex<History>>,
+    /// Who puts regions into words; `None` leaves it to the rules.
+    pub vlm: Option<VlmClient>,
 }
 
 /// Made by a writer thread.
@@ -258,12 +273,19 @@ impl Job {
             created: report::utc(SystemTime::now()),
             recipe: self.recipe,
             model: options.model,
+            memory_model: options.memory_model,
             device: options.device,
             photos,
             failures: self.failures,
             cancelled,
         };
         report::write_run(&self.out, &run)?;
+        let made_by = format!("Hairline {}, {}", report::json::VERSION, run.model.id);
+        let inspections = run.photos.iter().map(|photo| &*photo.inspection);
+        let set = ExportSet::from_inspections(inspections, &made_by);
+        for format in &self.export {
+            set.write(*format, &self.out)?;
+        }
         summarise(&run, &self.out, self.json, console)
     }
 
@@ -328,10 +350,16 @@ impl Job {
                         progress.set(done as u64);
                     }
                 }
-                Event::ModelLoaded { model, device } => {
-                    console.note(format!("Model {} on {device}", model.id));
-                    let model = ModelIdentity { id: model.id.clone(), sha256: model.sha256.clone() };
-                    let options = ReportOptions { model, device, colours: self.colours, save_map: self.save_maps };
+                Event::ModelLoaded { model, memory_model, device } => {
+                    let memory = memory_model.as_ref().map_or(String::new(), |model| format!(" and {}", model.id));
+                    console.note(format!("Model {}{memory} on {device}", model.id));
+                    let options = ReportOptions {
+                        model: ModelIdentity::of(&model),
+                        memory_model: memory_model.as_deref().map(ModelIdentity::of),
+                        device,
+                        colours: self.colours,
+                        save_map: self.save_maps,
+                    };
                     let _ = identity.set(options);
                 }
                 Event::MemoryBuilt { references, patches, kept, failures } => {
@@ -407,6 +435,18 @@ impl Job {
             let error = Error::input("The photo was changed while it was inspected. Inspect it again.").at(&photo.path);
             return Err(WriteError::Photo(error));
         }
+        if let Some(history) = &self.history {
+            let made_with = MadeWith {
+                model: &options.model,
+                memory_model: options.memory_model.as_ref(),
+                device: &options.device,
+            };
+            let entry = NewEntry::new(&view.inspection, &view.recipe, made_with);
+            let mut history = history.lock().unwrap_or_else(PoisonError::into_inner);
+            entry.and_then(|entry| history.record(&[entry])).map_err(WriteError::Output)?;
+        }
+        let explanation = self.vlm.as_ref().map(|vlm| vlm.explain(&photo.pixels, &view.inspection, &view.recipe));
+        let result = PhotoResult { explanation: explanation.as_ref(), ..result };
         report::write_photo(&self.out, stem, result, options).map_err(WriteError::Output)?;
         let thumbnails = Thumbnails::new(result, self.colours).map_err(WriteError::Output)?;
         Ok(RunPhoto { stem: stem.to_owned(), inspection: view.inspection.clone(), thumbnails })
@@ -422,7 +462,7 @@ struct Outcome {
     fatal: Option<Error>,
 }
 
-fn stage_words(stage: Stage) -> &'static str {
+pub(super) fn stage_words(stage: Stage) -> &'static str {
     match stage {
         Stage::LoadingModel => "models loaded",
         Stage::ReadingReferences => "reference photos read",
@@ -452,6 +492,11 @@ fn summarise(run: &Run, out: &Path, json: bool, console: &Console) -> Result<()>
         run.failures.len(),
         out.join("report.html").display()
     ));
+    let doubtful = run.photos.iter().filter(|photo| !photo.inspection.quality.passed).count();
+    if doubtful > 0 {
+        let photos = if doubtful == 1 { "1 photo is".to_owned() } else { format!("{doubtful} photos are") };
+        console.warn(format!("{photos} of doubtful quality (`quality_reason` in results.csv says why)."));
+    }
     if run.cancelled {
         return Err(Error::Cancelled);
     }
@@ -474,20 +519,4 @@ fn table_row(inspection: &Inspection) -> String {
         inspection.photo.path.display(),
         region.unwrap_or_default()
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shots_are_chosen_by_the_seed_and_keep_their_order() {
-        let all: Vec<PathBuf> = (0..20).map(|i| PathBuf::from(format!("{i:02}.png"))).collect();
-        let four = choose(all.clone(), 4, 7);
-        assert_eq!(four.len(), 4);
-        assert!(four.is_sorted());
-        assert_eq!(four, choose(all.clone(), 4, 7));
-        assert_ne!(four, choose(all.clone(), 4, 8));
-        assert_eq!(choose(all.clone(), 99, 7), all);
-    }
 }

@@ -1,12 +1,21 @@
 //! The command line: one file per verb, a thin front of the engine. Data goes to stdout, talk and progress to stderr;
 //! the exit status is 0 done, 1 the user's input, 2 usage, 3 internal.
 
+mod bench;
+mod classify;
 mod console;
 mod demo;
 mod embed;
+mod fusion;
+mod history;
 mod inspect;
 mod interrupt;
+mod lab;
+mod matching;
+mod metrics;
 mod models;
+mod segment;
+mod serve;
 mod synth;
 mod tokens;
 
@@ -35,7 +44,7 @@ struct Cli {
 /// Flags that every command understands.
 #[derive(Clone, Debug, Args)]
 struct Common {
-    /// Catalogue id, or a folder in the Hugging Face layout [default: the embedded `pocket`]
+    /// Catalogue id, a folder in the Hugging Face layout, or a timm ViT's safetensors file [default: the embedded `pocket`]
     #[arg(long, global = true, value_name = "ID|DIR", help_heading = "Common options")]
     model: Option<String>,
     /// Where networks run: auto, cpu or gpu
@@ -65,12 +74,28 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Inspect photos or folders of photos and write pictures and reports
     Inspect(inspect::InspectArgs),
+    /// Label photos by words alone
+    Classify(classify::ClassifyArgs),
+    /// Learn a classifier from labelled photos, measure it, use it
+    Fusion(fusion::FusionArgs),
+    /// Measure methods on labelled photos with masks: figures, curves, report
+    Bench(bench::BenchArgs),
+    /// The same figures from scores and maps that other programs made
+    Metrics(metrics::MetricsArgs),
+    /// Check that photos show what their descriptions say
+    Match(matching::MatchArgs),
     /// Write embeddings of images or texts as a NumPy file
     Embed(embed::EmbedArgs),
     /// Print token ids, one JSON array a line
     Tokens(tokens::TokensArgs),
     /// Write procedural photos of parts with defects, masks included
     Synth(synth::SynthArgs),
+    /// Masks by words: predict, evaluate, train, and masks from annotations
+    Segment(segment::SegmentArgs),
+    /// Look into the kept verdicts, correct one, or export them
+    History(history::HistoryArgs),
+    /// Serve the HTTP API on this machine, or with a token to others
+    Serve(serve::ServeArgs),
     /// List, describe, download and verify models
     Models(models::ModelsArgs),
 }
@@ -85,7 +110,8 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if usage.use_stderr() { 2 } else { 0 });
         }
     };
-    let console = Console::new(cli.common.quiet, cli.common.verbose);
+    let service = matches!(cli.command, Some(Command::Serve(_)));
+    let console = Console::new(cli.common.quiet, cli.common.verbose, service);
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(cli, &console)));
     let outcome = outcome.unwrap_or_else(|_| Err(Error::bug("the program stopped unexpectedly.")));
     match outcome {
@@ -109,9 +135,17 @@ fn run(cli: Cli, console: &Console) -> Result<()> {
         None => demo::window(&common),
         Some(Command::Demo(args)) => demo::run(args, &common, console),
         Some(Command::Inspect(args)) => inspect::run(args, &common, console),
+        Some(Command::Classify(args)) => classify::run(args, &common, console),
+        Some(Command::Fusion(args)) => fusion::run(args, &common, console),
+        Some(Command::Bench(args)) => bench::run(args, &common, console),
+        Some(Command::Metrics(args)) => metrics::run(args, console),
+        Some(Command::Match(args)) => matching::run(args, &common, console),
         Some(Command::Embed(args)) => embed::run(args, &common, console),
         Some(Command::Tokens(args)) => tokens::run(args, &common),
         Some(Command::Synth(args)) => synth::run(args, &common, console),
+        Some(Command::Segment(args)) => segment::run(args, &common, console),
+        Some(Command::History(args)) => history::run(args, console),
+        Some(Command::Serve(args)) => serve::run(args, &common),
         Some(Command::Models(args)) => models::run(args, console),
     }
 }

@@ -3,14 +3,13 @@
 use std::ops::ControlFlow;
 
 use clap::{Args, Subcommand};
-use serde::Serialize;
 
 use super::console::Console;
 use super::interrupt;
 use crate::model::catalog::{self, CatalogEntry};
 use crate::model::hub::{self, Hub};
 use crate::model::source::POCKET;
-use crate::model::{ClipModel, ModelInfo, ModelSource, models_dir};
+use crate::model::{Backbone, ModelInfo, ModelSource, models_dir};
 use crate::{Error, Result, gpu};
 
 /// Arguments of `hairline models`.
@@ -30,7 +29,7 @@ enum What {
     },
     /// Load a model and describe it
     Info {
-        /// Catalogue id, `pocket`, or a folder in the Hugging Face layout
+        /// Catalogue id, `pocket`, a folder in the Hugging Face layout, or a timm ViT's safetensors file
         #[arg(value_name = "ID|DIR")]
         id: String,
         /// Print a JSON object
@@ -51,16 +50,6 @@ enum What {
     },
 }
 
-/// One line of the list.
-#[derive(Debug, Serialize)]
-struct Row {
-    id: String,
-    installed: bool,
-    megabytes: u64,
-    licence: String,
-    summary: String,
-}
-
 /// Runs one of the verbs.
 pub fn run(args: ModelsArgs, console: &Console) -> Result<()> {
     match args.what {
@@ -72,30 +61,7 @@ pub fn run(args: ModelsArgs, console: &Console) -> Result<()> {
 }
 
 fn list(json: bool, console: &Console) -> Result<()> {
-    let installed = catalog::installed()?;
-    let mut rows = vec![Row {
-        id: POCKET.to_owned(),
-        installed: true,
-        megabytes: 0,
-        licence: "as this program".to_owned(),
-        summary: "embedded: trained on procedural parts only".to_owned(),
-    }];
-    let entries = catalog::catalog()?;
-    let known: Vec<String> = entries.iter().map(|entry| entry.id.clone()).collect();
-    rows.extend(entries.into_iter().map(|entry| Row {
-        installed: installed.iter().any(|model| model.id == entry.id),
-        id: entry.id,
-        megabytes: entry.megabytes,
-        licence: entry.licence,
-        summary: entry.summary,
-    }));
-    rows.extend(installed.into_iter().filter(|model| !known.contains(&model.id)).map(|model| Row {
-        id: model.id,
-        installed: true,
-        megabytes: 0,
-        licence: "see the model's own page".to_owned(),
-        summary: "not in the catalogue".to_owned(),
-    }));
+    let rows = catalog::listed()?;
     if json {
         return Console::print_json(&rows);
     }
@@ -125,12 +91,13 @@ fn info(id: &str, json: bool) -> Result<()> {
             return Ok(());
         }
     };
-    let model = ClipModel::load(&source, &gpu::Compute::cpu().device)?;
+    let model = Backbone::load(&source, &gpu::Compute::cpu().device)?;
     let info: &ModelInfo = model.info();
     if json {
         return Console::print_json(info);
     }
     let patch_head = if info.has_patch_head { format!("{} numbers", info.patch_head_dim) } else { "none".to_owned() };
+    let text = if info.has_text { format!("{} tokens at most", info.max_tokens) } else { "none".to_owned() };
     for (name, value) in [
         ("Id", info.id.clone()),
         ("SHA-256", info.sha256.clone()),
@@ -139,7 +106,7 @@ fn info(id: &str, json: bool) -> Result<()> {
         ("Layers compared", format!("{:?}", model.default_layers())),
         ("Embedding", format!("{} numbers", info.embedding_dim)),
         ("Patch embedding", patch_head),
-        ("Text", format!("{} tokens at most", info.max_tokens)),
+        ("Text", text),
     ] {
         if !Console::print(&format!("{name:<16}  {value}")) {
             break;

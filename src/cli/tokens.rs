@@ -52,6 +52,9 @@ fn ids_of(source: &ModelSource) -> Result<Ids> {
             let model = ClipModel::load(source, &gpu::Compute::cpu().device)?;
             Ok(Box::new(move |text| model.token_ids(text)))
         }
+        ModelSource::File(path) => {
+            Err(Error::input("A lone weight file has no tokenizer. Choose the folder of a CLIP model.").at(path))
+        }
         ModelSource::Folder(folder) => {
             let (config, open_clip) = (folder.join("config.json"), folder.join("open_clip_config.json"));
             let text_config = if config.is_file() {

@@ -87,6 +87,38 @@ pub fn read_class(root: &Path) -> Result<MvtecClass> {
     Ok(MvtecClass { name, root: root.to_owned(), train, test })
 }
 
+/// What a file is within a class of this layout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A photo of `train/good`.
+    Train,
+    /// A photo of `test/<type>`, with its type.
+    Test(String),
+    /// A mask of `ground_truth`.
+    Mask,
+}
+
+/// What `path` is, if the folders above it are those of a class; `None` elsewhere. Looks at names first and at the disk
+/// last.
+pub fn role(path: &Path) -> Option<Role> {
+    let folder = path.parent()?;
+    let (kind, part) = (name(folder)?, name(folder.parent()?)?);
+    let root = folder.parent()?.parent()?;
+    let role = match part.as_str() {
+        "train" if kind == "good" => Role::Train,
+        "test" => Role::Test(kind),
+        "ground_truth" => Role::Mask,
+        _ => return None,
+    };
+    // A folder that happens to be called `test` is no dataset: one of the others has to stand beside it.
+    let beside = ["train", "test", "ground_truth"].iter().filter(|part| root.join(part).is_dir()).count();
+    (beside >= 2).then_some(role)
+}
+
+fn name(folder: &Path) -> Option<String> {
+    Some(folder.file_name()?.to_string_lossy().into_owned())
+}
+
 /// `<stem>_mask.png`, or `<stem>.png` as some datasets of the layout have it.
 fn mask_of(folder: &Path, photo: &Path) -> Result<PathBuf> {
     let stem = photo.file_stem().unwrap_or_default().to_string_lossy();
@@ -118,4 +150,24 @@ fn photos(folder: &Path) -> Result<Vec<PathBuf>> {
         !hidden && path.is_file() && ending.is_some_and(|ending| EXTENSIONS.contains(&ending.as_str()))
     };
     Ok(entries(folder)?.into_iter().filter(is_photo).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_told_by_the_folders_above_it() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let root = dir.path().join("ring");
+        for folder in ["train/good", "test/crack", "ground_truth/crack"] {
+            std::fs::create_dir_all(root.join(folder)).expect("a folder");
+        }
+        assert_eq!(role(&root.join("train/good/1.png")), Some(Role::Train));
+        assert_eq!(role(&root.join("test/crack/1.png")), Some(Role::Test("crack".to_owned())));
+        assert_eq!(role(&root.join("ground_truth/crack/1_mask.png")), Some(Role::Mask));
+        assert_eq!(role(&root.join("test/1.png")), None);
+        std::fs::create_dir_all(dir.path().join("other/test/crack")).expect("a folder");
+        assert_eq!(role(&dir.path().join("other/test/crack/1.png")), None, "`test` alone is no dataset");
+    }
 }

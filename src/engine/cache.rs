@@ -1,5 +1,5 @@
 //! Features once computed are kept: in memory up to a budget, on disk up to another, under the photo's content hash,
-//! the model's hash and the recipe's feature variant. A damaged or foreign file on disk is a miss, never an error.
+//! the models' hashes and the recipe's feature variant. A damaged or foreign file on disk is a miss, never an error.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 
 use crate::anomaly::PhotoFeatures;
+use crate::anomaly::features::{MemoryPatches, TextPatches};
 use crate::{Error, Result};
 
 /// What features belong to.
@@ -19,13 +20,20 @@ pub struct FeatureKey {
     pub photo: String,
     /// SHA-256 of the model, hexadecimal.
     pub model: String,
-    /// Layers, size and kind of features, see `anomaly::features::variant`.
+    /// The same of the memory's model, where it is another one.
+    pub memory_model: Option<String>,
+    /// Layers, size and kind of features, see `anomaly::Networks::variant`.
     pub variant: String,
 }
 
 impl FeatureKey {
     fn path(&self, dir: &Path) -> PathBuf {
-        dir.join(&self.model[..self.model.len().min(16)]).join(format!("{}-{}.safetensors", self.photo, self.variant))
+        let short = |hash: &str| hash.get(..16).unwrap_or(hash).to_owned();
+        let folder = match &self.memory_model {
+            None => short(&self.model),
+            Some(memory) => format!("{}-{}", short(&self.model), short(memory)),
+        };
+        dir.join(folder).join(format!("{}-{}.safetensors", self.photo, self.variant))
     }
 }
 
@@ -125,16 +133,15 @@ impl FeatureCache {
 }
 
 fn write(path: &Path, features: &PhotoFeatures) -> Result<()> {
-    let shape = [features.rows as u32, features.cols as u32, features.memory_dim as u32];
-    let patches = features.rows * features.cols;
+    let PhotoFeatures { embedding, text, memory } = features;
+    let shape = [text.rows, text.cols, memory.rows, memory.cols, memory.dim].map(|side| side as u32);
     let mut tensors: Vec<(String, Vec<usize>, &[u8], Dtype)> = vec![
-        ("shape".into(), vec![3], bytemuck::cast_slice(&shape), Dtype::U32),
-        ("embedding".into(), vec![features.embedding.len()], bytemuck::cast_slice(&features.embedding), Dtype::F32),
-        ("memory".into(), vec![patches, features.memory_dim], bytemuck::cast_slice(&features.memory), Dtype::F32),
+        ("shape".into(), vec![5], bytemuck::cast_slice(&shape), Dtype::U32),
+        ("embedding".into(), vec![embedding.len()], bytemuck::cast_slice(embedding), Dtype::F32),
+        ("memory".into(), vec![memory.values.len()], bytemuck::cast_slice(&memory.values), Dtype::F32),
     ];
-    for (i, layer) in features.projected.iter().enumerate() {
-        let shape = vec![patches, layer.len() / patches.max(1)];
-        tensors.push((format!("projected.{i}"), shape, bytemuck::cast_slice(layer), Dtype::F32));
+    for (i, layer) in text.layers.iter().enumerate() {
+        tensors.push((format!("text.{i}"), vec![layer.len()], bytemuck::cast_slice(layer), Dtype::F32));
     }
     let views: Vec<(String, TensorView<'_>)> = tensors
         .into_iter()
@@ -164,13 +171,14 @@ fn read(path: &Path) -> Option<PhotoFeatures> {
     let shape = file.tensor("shape").ok()?;
     let shape: Vec<usize> =
         shape.data().as_chunks::<4>().0.iter().map(|bytes| u32::from_le_bytes(*bytes) as usize).collect();
-    let [rows, cols, memory_dim] = shape[..] else { return None };
-    let projected: Vec<Vec<f32>> = (0..).map_while(|i| floats(&format!("projected.{i}"))).collect();
-    let features =
-        PhotoFeatures { rows, cols, embedding: floats("embedding")?, projected, memory: floats("memory")?, memory_dim };
-    let whole = features.memory.len() == rows * cols * memory_dim
-        && features.projected.iter().all(|layer| layer.len() == rows * cols * features.embedding.len());
-    whole.then_some(features)
+    let [text_rows, text_cols, rows, cols, dim] = shape[..] else { return None };
+    let layers: Vec<Vec<f32>> = (0..).map_while(|i| floats(&format!("text.{i}"))).collect();
+    let embedding = floats("embedding")?;
+    let values = floats("memory")?;
+    let whole = values.len() == rows * cols * dim
+        && layers.iter().all(|layer| layer.len() == text_rows * text_cols * embedding.len());
+    let text = TextPatches { rows: text_rows, cols: text_cols, layers };
+    whole.then_some(PhotoFeatures { embedding, text, memory: MemoryPatches { rows, cols, dim, values } })
 }
 
 #[cfg(test)]
@@ -180,17 +188,15 @@ mod tests {
 
     fn features(seed: f32) -> Arc<PhotoFeatures> {
         Arc::new(PhotoFeatures {
-            rows: 2,
-            cols: 3,
             embedding: vec![seed; 4],
-            projected: vec![vec![seed + 1.0; 24], vec![seed + 2.0; 24]],
-            memory: vec![seed + 3.0; 12],
-            memory_dim: 2,
+            text: TextPatches { rows: 2, cols: 3, layers: vec![vec![seed + 1.0; 24], vec![seed + 2.0; 24]] },
+            memory: MemoryPatches { rows: 1, cols: 6, dim: 2, values: vec![seed + 3.0; 12] },
         })
     }
 
     fn key(photo: &str) -> FeatureKey {
-        FeatureKey { photo: photo.into(), model: "m".repeat(64), variant: "aspect96-l6-head".into() }
+        let variant = "aspect96-l6-head".into();
+        FeatureKey { photo: photo.into(), model: "m".repeat(64), memory_model: None, variant }
     }
 
     #[test]
@@ -200,6 +206,7 @@ mod tests {
         open().put(key("a"), &features(0.1)).unwrap();
         assert_eq!(open().get(&key("a")).unwrap(), features(0.1));
         assert_eq!(open().get(&key("b")), None);
+        assert_eq!(open().get(&FeatureKey { memory_model: Some("n".repeat(64)), ..key("a") }), None);
     }
 
     #[test]

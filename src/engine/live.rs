@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use super::message::{Event, PhotoId, View};
 use super::state::Shared;
-use crate::anomaly::judge;
+use crate::anomaly::{Calibration, judge};
+use crate::recipe::{Recipe, Stage};
+use crate::{Error, Result};
 
 /// Runs until the engine stops. A panic in one round is reported and the next round goes on.
 pub(super) fn run(shared: &Shared) {
@@ -63,8 +65,41 @@ fn next(shared: &Shared, backlog: &mut VecDeque<PhotoId>) -> Option<Work> {
 
 /// Judges a photo with the newest recipe; `None` if it was not inspected.
 pub(super) fn judge_photo(shared: &Shared, id: PhotoId) -> Option<View> {
-    let evidence = shared.lock().photos.get(&id)?.evidence.clone();
     let (recipe, calibration) = shared.calibration();
+    judge_by(shared, id, &Standard { recipe, calibration })
+}
+
+/// A recipe and what follows from it for every photo.
+#[derive(Clone, Debug)]
+pub struct Standard {
+    recipe: Arc<Recipe>,
+    calibration: Arc<Calibration>,
+}
+
+impl Standard {
+    /// The recipe.
+    pub fn recipe(&self) -> &Arc<Recipe> {
+        &self.recipe
+    }
+}
+
+/// The standard of a recipe that differs from the newest one in arithmetic only.
+pub(super) fn standard(shared: &Shared, recipe: Arc<Recipe>) -> Result<Standard> {
+    let (newest, references) = {
+        let state = shared.lock();
+        (state.recipe.clone(), state.references.clone())
+    };
+    if newest.stage_changed(&recipe).is_some_and(|stage| stage < Stage::Judgement) {
+        return Err(Error::bug("a photo was to be judged by a recipe that needs other evidence."));
+    }
+    let calibration = Arc::new(Calibration::new(&references, &recipe));
+    Ok(Standard { recipe, calibration })
+}
+
+/// Judges a photo with a recipe of its own; `None` if it was not inspected.
+pub(super) fn judge_by(shared: &Shared, id: PhotoId, standard: &Standard) -> Option<View> {
+    let evidence = shared.lock().photos.get(&id)?.evidence.clone();
+    let Standard { recipe, calibration } = standard.clone();
     let judgement = judge(&evidence, &recipe, &calibration);
     Some(View {
         id,

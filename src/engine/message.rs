@@ -46,8 +46,8 @@ pub enum Request {
 pub enum Event {
     /// The engine is getting ready for the newest recipe: `done` of `total` steps.
     Preparing { stage: Stage, done: usize, total: usize },
-    /// A model is ready; everything computed with another one is void.
-    ModelLoaded { model: Arc<ModelInfo>, device: String },
+    /// The recipe's model is ready, and the memory's where that is another one; everything computed with others is void.
+    ModelLoaded { model: Arc<ModelInfo>, memory_model: Option<Arc<ModelInfo>>, device: String },
     /// The memory bank holds `kept` of `patches` reference patches; `failures` of the references could not be used.
     MemoryBuilt { references: usize, patches: usize, kept: usize, failures: Vec<(PathBuf, Error)> },
     /// The job left the queue.

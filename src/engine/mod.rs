@@ -5,6 +5,7 @@
 //! thread does only arithmetic on evidence, so a slider is answered within milliseconds while the worker is busy.
 
 mod cache;
+pub mod lab;
 mod live;
 mod message;
 mod state;
@@ -18,6 +19,8 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::Receiver;
 
+pub use lab::{Embedded, Lab};
+pub use live::Standard;
 pub use message::{Event, JobId, PhotoId, PhotoRef, Request, Stage, View};
 
 use crate::gpu::DevicePolicy;
@@ -97,6 +100,26 @@ impl Engine {
         self.shared.request(request);
     }
 
+    /// Runs work that needs networks but is no inspection, as a job on the engine's thread: `JobStarted`,
+    /// `JobProgressed` and `JobFinished` or `JobCancelled` tell of it, the channel carries its outcome (see
+    /// [`lab::wait`]). Jobs handed in before go first, the photo on view at any time.
+    pub fn run_lab<T: Send + 'static>(
+        &self,
+        job: JobId,
+        work: impl FnOnce(&mut Lab<'_, '_>) -> Result<T> + Send + 'static,
+    ) -> Receiver<Result<T>> {
+        let (sender, outcome) = crossbeam_channel::bounded(1);
+        self.shared.queue_lab(
+            job,
+            Box::new(move |lab| {
+                let result = if lab.cancelled() { Err(Error::Cancelled) } else { work(lab) };
+                // A front that no longer waits for the outcome has dropped its end.
+                let _ = sender.send(result);
+            }),
+        );
+        outcome
+    }
+
     /// Sets the recipe; only the newest counts. The engine works out the least that must be computed again and judges
     /// every inspected photo anew, the viewed one first. A recipe out of range is refused by `RecipeRefused`.
     pub fn set_recipe(&self, recipe: Recipe) {
@@ -120,6 +143,20 @@ impl Engine {
     /// `None` if the photo has not been inspected.
     pub fn judged(&self, photo: PhotoId) -> Option<View> {
         live::judge_photo(&self.shared, photo)
+    }
+
+    /// The thresholds of another recipe on the references in memory, to judge photos with it while the recipe in force
+    /// stays. It holds until the recipe in force changes by more than arithmetic.
+    ///
+    /// # Errors
+    /// [`Error::Bug`] where the recipe needs other evidence than the one in force.
+    pub fn standard(&self, recipe: Arc<Recipe>) -> Result<Standard> {
+        live::standard(&self.shared, recipe)
+    }
+
+    /// Like [`Engine::judged`], with a recipe of the caller's own.
+    pub fn judged_by(&self, photo: PhotoId, standard: &Standard) -> Option<View> {
+        live::judge_by(&self.shared, photo, standard)
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_channel::{SendTimeoutError, Sender};
 
+use super::lab::Work;
 use super::message::{Event, JobId, PhotoId, PhotoRef, Request};
 use crate::anomaly::{Calibration, Evidence};
 use crate::recipe::{Recipe, Stage};
@@ -42,6 +43,14 @@ pub(super) struct State {
     pub calibration: Option<(u64, u64, Arc<Calibration>)>,
     /// Jobs in order of arrival.
     pub jobs: VecDeque<Job>,
+    /// Counts jobs and works of the lab, so that they go in order of arrival.
+    pub tickets: u64,
+    /// Work of the lab with its ticket, in order of arrival.
+    pub labs: VecDeque<(u64, JobId, Work)>,
+    /// Work of the lab in the worker's hand.
+    pub lab_in_hand: Option<JobId>,
+    /// Work of the lab, queued or in hand, that was asked to stop.
+    pub lab_cancelled: HashSet<JobId>,
     /// Photo in the worker's hand, so that it is not lost if the worker dies.
     pub in_hand: Option<(JobId, PhotoRef)>,
     /// Photos whose evidence was made with older prompts, references or features.
@@ -68,6 +77,7 @@ pub(super) struct Known {
 /// A job in the queue.
 #[derive(Debug)]
 pub(super) struct Job {
+    pub ticket: u64,
     pub id: JobId,
     pub todo: VecDeque<PhotoRef>,
     pub total: usize,
@@ -94,6 +104,10 @@ impl Shared {
                 references: Arc::default(),
                 calibration: None,
                 jobs: VecDeque::new(),
+                tickets: 0,
+                labs: VecDeque::new(),
+                lab_in_hand: None,
+                lab_cancelled: HashSet::new(),
                 in_hand: None,
                 stale: HashSet::new(),
                 photos: HashMap::new(),
@@ -139,11 +153,23 @@ impl Shared {
             Request::Inspect { job, photos, maps } => {
                 let total = photos.len();
                 let todo = VecDeque::from(photos);
-                state.jobs.push_back(Job { id: job, todo, total, failed: 0, maps, started: false, cancelled: false });
+                let ticket = state.ticket();
+                state.jobs.push_back(Job {
+                    ticket,
+                    id: job,
+                    todo,
+                    total,
+                    failed: 0,
+                    maps,
+                    started: false,
+                    cancelled: false,
+                });
             }
             Request::Cancel(id) => {
                 if let Some(job) = state.jobs.iter_mut().find(|job| job.id == id) {
                     job.cancelled = true;
+                } else if state.lab_in_hand == Some(id) || state.labs.iter().any(|(_, job, _)| *job == id) {
+                    state.lab_cancelled.insert(id);
                 }
             }
             Request::Forget(ids) => {
@@ -158,6 +184,14 @@ impl Shared {
                 }
             }
         }
+        drop(state);
+        self.worker_bell.notify_one();
+    }
+
+    pub fn queue_lab(&self, job: JobId, work: Work) {
+        let mut state = self.lock();
+        let ticket = state.ticket();
+        state.labs.push_back((ticket, job, work));
         drop(state);
         self.worker_bell.notify_one();
     }
@@ -210,6 +244,11 @@ impl Shared {
 }
 
 impl State {
+    fn ticket(&mut self) -> u64 {
+        self.tickets += 1;
+        self.tickets
+    }
+
     /// Has the live thread judge the viewed photo and then all others.
     pub fn judge_all(&mut self) {
         self.view_dirty = true;

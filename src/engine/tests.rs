@@ -10,6 +10,7 @@ use crossbeam_channel::Receiver;
 
 use super::*;
 use crate::anomaly::Inspection;
+use crate::recipe::Method;
 
 /// Name of a photo that makes the worker panic, every time it is touched.
 pub(super) const KILLER: &str = "killer.png";
@@ -120,6 +121,50 @@ fn with_references_a_spot_scores_higher_than_a_clean_plate() {
     let highest = (0..map.scores.len()).max_by(|&a, &b| map.scores[a].total_cmp(&map.scores[b])).unwrap();
     let (x, y) = (highest % map.width * 128 / map.width, highest / map.width * 96 / map.height);
     assert!(x.abs_diff(90) < 20 && y.abs_diff(30) < 20, "highest at {x}, {y}, the spot at 90, 30");
+}
+
+#[test]
+fn a_text_weight_without_words_is_refused_and_the_former_recipe_holds() {
+    let vision = format!("{}/tests/fixtures/model/vit", env!("CARGO_MANIFEST_DIR"));
+    let bench = Bench::new(|dir, recipe| {
+        recipe.apply_method(Method::Memory);
+        recipe.model = vision;
+        recipe.references = (0..3).map(|i| draw(dir, &format!("reference{i}.png"), i, false)).collect();
+    });
+    bench.inspect(1, &[(0, draw(bench.dir.path(), "spot.png", 7, true))]);
+    bench.until(finished);
+    let before = bench.engine.judged(0).unwrap();
+    assert_eq!((before.evidence.text.as_ref(), before.evidence.text_image), (None, None));
+    assert!(before.evidence.memory.is_some());
+    let mut recipe = (*bench.engine.recipe()).clone();
+    recipe.text_weight = 0.5;
+    bench.engine.set_recipe(recipe);
+    let refused = bench.until(|event| matches!(event, Event::RecipeRefused(_)));
+    let Some(Event::RecipeRefused(error)) = refused.last() else { panic!("no refusal") };
+    assert!(error.to_string().contains("sees photos only"), "{error}");
+    assert_eq!(bench.engine.recipe().text_weight, 0.0);
+}
+
+#[test]
+fn words_and_memory_through_two_networks_share_the_finer_grid() {
+    let dino = format!("{}/tests/fixtures/model/dinov2", env!("CARGO_MANIFEST_DIR"));
+    let bench = Bench::new(|dir, recipe| {
+        recipe.memory_model = Some(dino);
+        recipe.references = (0..3).map(|i| draw(dir, &format!("reference{i}.png"), i, false)).collect();
+    });
+    bench.inspect(1, &[(0, draw(bench.dir.path(), "spot.png", 7, true))]);
+    let events = bench.until(finished);
+    let names = events.iter().find_map(|event| match event {
+        Event::ModelLoaded { model, memory_model, .. } => Some((model.id.clone(), memory_model.as_ref()?.id.clone())),
+        _ => None,
+    });
+    assert_eq!(names, Some(("pocket".to_owned(), "dinov2".to_owned())));
+    // 448 px in patches of 14 on the short side, where pocket makes 96 / 8 of it.
+    let evidence = bench.engine.judged(0).unwrap().evidence;
+    assert_eq!((evidence.rows, evidence.cols, evidence.patch_px, evidence.memory_grid), (32, 43, 14, (32, 43)));
+    let patches = evidence.rows * evidence.cols;
+    assert_eq!(evidence.text.as_ref().map(|text| text.values.len()), Some(patches));
+    assert_eq!((evidence.nearest.len(), evidence.foreground.len()), (patches, patches));
 }
 
 #[test]
@@ -275,4 +320,78 @@ fn a_front_that_reads_no_events_does_not_keep_the_engine_from_stopping() {
     let start = Instant::now();
     drop(bench.engine);
     assert!(start.elapsed() < Duration::from_mins(1));
+}
+
+#[test]
+fn an_embedding_does_not_depend_on_what_is_asked_for_together() {
+    let bench = Bench::new(|_, _| {});
+    let paths: Vec<PathBuf> =
+        (0..5).map(|i| draw(bench.dir.path(), &format!("{i}.png"), i as u32, i % 2 == 0)).collect();
+    let missing = bench.dir.path().join("missing.png");
+    let asked: Vec<PathBuf> = paths.iter().cloned().chain([missing]).collect();
+    let together = bench.engine.run_lab(7, move |lab| lab.embed_all("pocket", &asked, Lab::progress));
+    let together = lab::wait(&together).unwrap();
+    assert!(together[5].as_ref().unwrap_err().to_string().contains("missing.png"));
+
+    // An engine without that cache, one photo at a time.
+    let recipe = Recipe::default();
+    let options = EngineOptions { device: DevicePolicy::Cpu, cache_dir: None, ..EngineOptions::default() };
+    let (alone, _events) = Engine::start(options, recipe, || {}).unwrap();
+    for (path, together) in paths.into_iter().zip(&together) {
+        let single = lab::wait(&alone.run_lab(1, move |lab| lab.embed("pocket", &path))).unwrap();
+        assert_eq!(single.embedding, together.as_ref().unwrap().embedding);
+        assert_eq!(single.embedding.len(), 96);
+    }
+    let texts = vec!["a good part".to_owned(), "a bad part".to_owned(), "a good part".to_owned()];
+    let texts = lab::wait(&alone.run_lab(2, move |lab| lab.texts("pocket", &texts))).unwrap();
+    assert_eq!(texts[0], texts[2]);
+    assert_ne!(texts[0], texts[1]);
+}
+
+#[test]
+fn work_of_the_lab_can_be_stopped_and_may_die_without_taking_the_engine_along() {
+    let bench = Bench::new(|_, _| {});
+    let (ready, started) = crossbeam_channel::bounded(1);
+    let endless = bench.engine.run_lab(1, move |lab| -> Result<()> {
+        ready.send(()).unwrap();
+        while !lab.cancelled() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Err(Error::Cancelled)
+    });
+    let behind = bench.engine.run_lab(2, |_| Ok(5));
+    started.recv().unwrap();
+    bench.engine.send(Request::Cancel(2));
+    bench.engine.send(Request::Cancel(1));
+    assert!(matches!(lab::wait(&endless), Err(Error::Cancelled)));
+    assert!(matches!(lab::wait(&behind), Err(Error::Cancelled)));
+
+    let dying = bench.engine.run_lab(3, |_| -> Result<()> { panic!("killed on purpose") });
+    assert!(lab::wait(&dying).unwrap_err().to_string().contains("engine failed"));
+    bench.until(|event| matches!(event, Event::JobCancelled { job: 3, .. }));
+    assert_eq!(lab::wait(&bench.engine.run_lab(4, |_| Ok(8))).unwrap(), 8);
+}
+
+#[test]
+fn the_photo_on_view_is_inspected_in_the_middle_of_other_work() {
+    let bench = Bench::new(|_, _| {});
+    bench.until(|event| matches!(event, Event::ModelLoaded { .. }));
+    let path = draw(bench.dir.path(), "viewed.png", 1, true);
+    let seen = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let stop = seen.clone();
+    let work = bench.engine.run_lab(1, move |lab| {
+        let mut rounds = 0;
+        while !stop.load(std::sync::atomic::Ordering::Relaxed) && !lab.cancelled() {
+            rounds += 1;
+            lab.progress(rounds, 1000);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(rounds)
+    });
+    bench.until(|event| matches!(event, Event::JobProgressed { job: 1, .. }));
+    bench.engine.view(Some(3));
+    bench.inspect(2, &[(3, path)]);
+    bench.until(|event| matches!(event, Event::PhotoInspected { id: 3, .. }));
+    seen.store(true, std::sync::atomic::Ordering::Relaxed);
+    assert!(lab::wait(&work).unwrap() > 0);
 }

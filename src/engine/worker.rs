@@ -10,13 +10,14 @@ use std::time::Instant;
 
 use super::EngineOptions;
 use super::cache::{FeatureCache, FeatureKey};
+use super::lab::{Lab, TextStore, Work};
 use super::live::judge_photo;
 use super::message::{Event, JobId, PhotoId, PhotoRef, Stage as Step};
-use super::state::{Known, Shared};
+use super::state::{Known, Shared, State};
 use crate::anomaly::evidence::Timings;
-use crate::anomaly::{Detector, Evidence, PhotoFacts, PhotoFeatures, features};
+use crate::anomaly::{Detector, Evidence, Networks, PhotoFacts, PhotoFeatures};
 use crate::gpu::{self, Compute};
-use crate::model::{ClipModel, ModelSource};
+use crate::model::{Backbone, ModelSource};
 use crate::photo::{self, Photo};
 use crate::recipe::{Method, Prompts, Recipe, Stage};
 use crate::{Error, Result};
@@ -25,6 +26,8 @@ use crate::{Error, Result};
 const CALIBRATION_LIMIT: usize = 64;
 /// Deaths without a photo through in between, after which the worker stops trying.
 const MAX_DEATHS: usize = 3;
+/// Networks kept besides the recipe's own; the one used longest ago goes first.
+const MODELS_KEPT: usize = 4;
 
 /// Runs until the engine stops.
 pub(super) fn run(shared: &Shared, options: &EngineOptions) {
@@ -42,7 +45,15 @@ pub(super) fn run(shared: &Shared, options: &EngineOptions) {
         let _ = catch_unwind(AssertUnwindSafe(|| drop(worker)));
         let reason = panic_message(panic.as_ref());
         deaths = if progressed { 1 } else { deaths + 1 };
-        let in_hand = shared.lock().in_hand.take();
+        let (in_hand, lab) = {
+            let mut state = shared.lock();
+            (state.in_hand.take(), state.lab_in_hand.take())
+        };
+        // Its channel closed without an answer, which says that it failed; it is not tried again.
+        if let Some(job) = lab {
+            shared.lock().lab_cancelled.remove(&job);
+            shared.emit(Event::JobCancelled { job, done: 0 });
+        }
         if let Some((job, photo)) = in_hand {
             if killers.insert(photo.id) {
                 return_to_queue(shared, job, photo);
@@ -90,10 +101,9 @@ fn fail(shared: &Shared, job: JobId, photo: PhotoRef, error: Error) {
     }
 }
 
-/// A model and everything made ready for photos.
+/// The recipe's networks and everything made ready for photos.
 struct Ready {
-    model: ClipModel,
-    model_hash: String,
+    networks: Networks,
     detector: Detector,
     encoded: (Prompts, String),
     references: Vec<Reference>,
@@ -106,11 +116,14 @@ struct Reference {
     features: Arc<PhotoFeatures>,
 }
 
-struct Worker<'a> {
+pub(super) struct Worker<'a> {
     shared: &'a Shared,
     options: &'a EngineOptions,
     cache: &'a mut FeatureCache,
     compute: Option<Compute>,
+    /// Loaded networks, the one used last at the end.
+    models: Vec<(ModelSource, Arc<Backbone>)>,
+    texts: TextStore,
     ready: Option<Ready>,
     /// The recipe that `ready` follows, once it is wholly applied.
     applied: Option<Arc<Recipe>>,
@@ -127,6 +140,7 @@ enum Task {
     Start { job: JobId, total: usize },
     Inspect { job: JobId, photo: PhotoRef, maps: bool },
     Refresh(PhotoId, PathBuf),
+    Lab(JobId, Work),
     Finished { job: JobId, done: usize, failed: usize, cancelled: bool },
     Stop,
 }
@@ -138,6 +152,8 @@ impl<'a> Worker<'a> {
             options,
             cache,
             compute: None,
+            models: Vec::new(),
+            texts: TextStore::new(),
             ready: None,
             applied: None,
             seen: 0,
@@ -150,16 +166,132 @@ impl<'a> Worker<'a> {
         loop {
             match self.next() {
                 Task::Stop => return,
-                Task::Apply(recipe) => self.follow(&recipe),
-                Task::Start { job, total } => self.shared.emit(Event::JobStarted { job, total }),
-                Task::Inspect { job, photo, maps } => self.inspect(job, photo, maps),
-                Task::Refresh(id, path) => self.refresh(id, &path),
-                Task::Finished { job, done, failed, cancelled } => self.shared.emit(if cancelled {
-                    Event::JobCancelled { job, done }
-                } else {
-                    Event::JobFinished { job, done, failed }
-                }),
+                task => self.perform(task),
             }
+        }
+    }
+
+    fn perform(&mut self, task: Task) {
+        match task {
+            Task::Stop => {}
+            Task::Apply(recipe) => self.follow(&recipe),
+            Task::Start { job, total } => self.shared.emit(Event::JobStarted { job, total }),
+            Task::Inspect { job, photo, maps } => self.inspect(job, photo, maps),
+            Task::Refresh(id, path) => self.refresh(id, &path),
+            Task::Lab(job, work) => self.experiment(job, work),
+            Task::Finished { job, done, failed, cancelled } => self.shared.emit(if cancelled {
+                Event::JobCancelled { job, done }
+            } else {
+                Event::JobFinished { job, done, failed }
+            }),
+        }
+    }
+
+    /// Work of a front, whose own channel carries the outcome.
+    fn experiment(&mut self, job: JobId, work: Work) {
+        self.shared.emit(Event::JobStarted { job, total: 0 });
+        let mut lab = Lab::new(self, job);
+        work(&mut lab);
+        let done = lab.done();
+        self.progressed = true;
+        let cancelled = {
+            let mut state = self.shared.lock();
+            state.lab_in_hand = None;
+            state.lab_cancelled.remove(&job)
+        };
+        self.perform(Task::Finished { job, done, failed: 0, cancelled });
+    }
+
+    /// In the middle of other work: follows a new recipe and sees to the photo on view, if there is anything to do.
+    pub(super) fn attend(&mut self) {
+        loop {
+            let task = {
+                let mut state = self.shared.lock();
+                if state.stopping {
+                    return;
+                }
+                self.urgent(&mut state)
+            };
+            match task {
+                Some(task) => self.perform(task),
+                None => return,
+            }
+        }
+    }
+
+    /// A new recipe, or the photo on view, which go before everything else.
+    fn urgent(&mut self, state: &mut State) -> Option<Task> {
+        if state.generation != self.seen {
+            self.seen = state.generation;
+            return Some(Task::Apply(state.recipe.clone()));
+        }
+        if self.dirty.is_some() {
+            return None;
+        }
+        let viewed = state.viewed?;
+        if state.stale.remove(&viewed)
+            && let Some(known) = state.photos.get(&viewed)
+        {
+            return Some(Task::Refresh(viewed, known.path.clone()));
+        }
+        let (at, position) =
+            state.jobs.iter().enumerate().filter(|(_, job)| !job.cancelled).find_map(|(at, job)| {
+                job.todo.iter().position(|photo| photo.id == viewed).map(|position| (at, position))
+            })?;
+        let job = &mut state.jobs[at];
+        if !std::mem::replace(&mut job.started, true) {
+            return Some(Task::Start { job: job.id, total: job.total });
+        }
+        take_photo(state, at, position)
+    }
+
+    pub(super) fn shared(&self) -> &'a Shared {
+        self.shared
+    }
+
+    pub(super) fn cache(&mut self) -> &mut FeatureCache {
+        self.cache
+    }
+
+    pub(super) fn texts(&mut self) -> &mut TextStore {
+        &mut self.texts
+    }
+
+    /// The device, chosen at its first use.
+    pub(super) fn compute(&mut self) -> Result<&Compute> {
+        if self.compute.is_none() {
+            let compute = gpu::choose(self.options.device)?;
+            if let Some(note) = compute.note.clone() {
+                self.shared.emit(Event::Warned(note));
+            }
+            self.compute = Some(compute);
+        }
+        self.compute.as_ref().ok_or_else(|| Error::bug("no device after choosing one."))
+    }
+
+    /// A network by name, loaded at its first use.
+    pub(super) fn model(&mut self, name: &str) -> Result<Arc<Backbone>> {
+        let source = ModelSource::resolve(name)?;
+        let at = self.models.iter().position(|(known, _)| *known == source);
+        let entry = if let Some(at) = at {
+            self.models.remove(at)
+        } else {
+            let device = self.compute()?.device.clone();
+            let model = Arc::new(Backbone::load(&source, &device)?);
+            (source, model)
+        };
+        let model = entry.1.clone();
+        self.models.push(entry);
+        let surplus = self.models.len().saturating_sub(MODELS_KEPT);
+        self.models.drain(..surplus);
+        Ok(model)
+    }
+
+    /// Keeps features; a disk that cannot be written is given up with a warning.
+    pub(super) fn keep(&mut self, key: FeatureKey, features: &Arc<PhotoFeatures>) {
+        if let Err(error) = self.cache.put(key, features) {
+            self.cache.give_up_disk();
+            self.shared.emit(Event::Warned(format!("Features are no longer kept on disk. {error}")));
         }
     }
 
@@ -170,9 +302,8 @@ impl<'a> Worker<'a> {
             if state.stopping {
                 return Task::Stop;
             }
-            if state.generation != self.seen {
-                self.seen = state.generation;
-                return Task::Apply(state.recipe.clone());
+            if let Some(task) = self.urgent(&mut state) {
+                return task;
             }
             let ended = state.jobs.iter().position(|job| job.cancelled || job.started && job.todo.is_empty());
             if let Some(job) = ended.and_then(|at| state.jobs.remove(at)) {
@@ -182,24 +313,16 @@ impl<'a> Worker<'a> {
                 job.started = true;
                 return Task::Start { job: job.id, total: job.total };
             }
+            // Work of the lab has networks of its own, so it need not wait for a recipe that can be followed.
+            let first_job = state.jobs.front().map(|job| job.ticket).filter(|_| self.dirty.is_none());
+            let turn = state.labs.front().is_some_and(|(ticket, ..)| first_job.is_none_or(|job| *ticket < job));
+            if turn && let Some((_, job, work)) = state.labs.pop_front() {
+                state.lab_in_hand = Some(job);
+                return Task::Lab(job, work);
+            }
             if self.dirty.is_none() {
-                let viewed = state.viewed;
-                if let Some(id) = viewed.filter(|id| state.stale.remove(id))
-                    && let Some(known) = state.photos.get(&id)
-                {
-                    return Task::Refresh(id, known.path.clone());
-                }
-                let on_view = viewed.and_then(|id| {
-                    state.jobs.iter().enumerate().find_map(|(at, job)| {
-                        job.todo.iter().position(|photo| photo.id == id).map(|position| (at, position))
-                    })
-                });
-                if let Some((at, position)) = on_view.or_else(|| (!state.jobs.is_empty()).then_some((0, 0)))
-                    && let Some(photo) = state.jobs[at].todo.remove(position)
-                {
-                    let (job, maps) = (state.jobs[at].id, state.jobs[at].maps);
-                    state.in_hand = Some((job, photo.clone()));
-                    return Task::Inspect { job, photo, maps };
+                if let Some(task) = take_photo(&mut state, 0, 0) {
+                    return task;
                 }
                 if let Some(id) = state.stale.iter().min().copied() {
                     state.stale.remove(&id);
@@ -222,7 +345,7 @@ impl<'a> Worker<'a> {
         self.dirty = self.dirty.into_iter().chain(stage).min();
         match self.dirty {
             None => return,
-            Some(Stage::Judgement) => {
+            Some(Stage::Judgement) if self.ready.as_ref().is_some_and(|ready| ready.networks.check(recipe).is_ok()) => {
                 self.applied = Some(recipe.clone());
                 self.dirty = None;
                 return;
@@ -242,14 +365,17 @@ impl<'a> Worker<'a> {
             // A newer recipe came, or the engine stops: `next` sees to it, and `dirty` remembers what is undone.
             Err(Error::Cancelled) => {}
             Err(error) => {
-                self.shared.emit(Event::RecipeRefused(error));
                 let mut state = self.shared.lock();
                 if let Some(applied) = self.applied.clone()
                     && state.generation == self.seen
                 {
                     state.recipe = applied;
                     state.generation += 1;
+                    state.judge_all();
                 }
+                drop(state);
+                self.shared.live_bell.notify_one();
+                self.shared.emit(Event::RecipeRefused(error));
             }
         }
     }
@@ -270,10 +396,10 @@ impl<'a> Worker<'a> {
             self.load(recipe)?;
         }
         let Some(ready) = &mut self.ready else { return Err(Error::bug("no model is loaded after loading.")) };
-        features::layers(&ready.model, recipe)?;
+        ready.networks.check(recipe)?;
         let prompts = (recipe.prompts.clone(), recipe.object.clone());
         if ready.encoded != prompts {
-            ready.detector.encode_prompts(&ready.model, recipe)?;
+            ready.detector.encode_prompts(&ready.networks, recipe)?;
             ready.encoded = prompts;
         }
         if dirty <= Stage::Memory {
@@ -283,29 +409,33 @@ impl<'a> Worker<'a> {
     }
 
     fn load(&mut self, recipe: &Recipe) -> Result<()> {
-        let step = |done| Event::Preparing { stage: Step::LoadingModel, done, total: 1 };
+        let names: Vec<&String> = std::iter::once(&recipe.model).chain(&recipe.memory_model).collect();
+        let step = |done| Event::Preparing { stage: Step::LoadingModel, done, total: names.len() };
         self.shared.emit(step(0));
-        let source = ModelSource::resolve(&recipe.model)?;
-        if self.compute.is_none() {
-            let compute = gpu::choose(self.options.device)?;
-            if let Some(note) = compute.note.clone() {
-                self.shared.emit(Event::Warned(note));
+        let model = self.model(&recipe.model)?;
+        let memory = match &recipe.memory_model {
+            Some(name) => {
+                self.shared.emit(step(1));
+                Some(self.model(name)?)
             }
-            self.compute = Some(compute);
-        }
-        let Some(compute) = &self.compute else { return Err(Error::bug("no device after choosing one.")) };
-        let model = ClipModel::load(&source, &compute.device)?;
-        let detector = Detector::new(&model, compute, recipe)?;
+            None => None,
+        };
         let info = Arc::new(model.info().clone());
+        let other = |memory: &&Arc<Backbone>| memory.info().sha256 != info.sha256;
+        let memory_model = memory.as_ref().filter(other).map(|memory| Arc::new(memory.info().clone()));
+        let networks = Networks::new(model, memory);
+        networks.check(recipe)?;
+        let compute = self.compute()?;
+        let device = compute.name.clone();
+        let detector = Detector::new(&networks, compute, recipe)?;
         self.ready = Some(Ready {
-            model_hash: info.sha256.clone(),
-            model,
+            networks,
             detector,
             encoded: (recipe.prompts.clone(), recipe.object.clone()),
             references: Vec::new(),
         });
-        self.shared.emit(step(1));
-        self.shared.emit(Event::ModelLoaded { model: info, device: compute.name.clone() });
+        self.shared.emit(step(names.len()));
+        self.shared.emit(Event::ModelLoaded { model: info, memory_model, device });
         Ok(())
     }
 
@@ -352,8 +482,7 @@ impl<'a> Worker<'a> {
             }
             self.shared.emit(Event::Preparing { stage: Step::Calibrating, done, total: sampled.len() });
             let Reference { index, facts, features } = &ready.references[i];
-            let patch_px = patch_px(&ready.model);
-            let left_out = ready.detector.left_out_evidence(*index, facts.clone(), features, patch_px, recipe);
+            let left_out = ready.detector.left_out_evidence(*index, facts.clone(), features, recipe);
             evidence.push(Arc::new(left_out));
         }
         let mut state = self.shared.lock();
@@ -404,7 +533,7 @@ impl<'a> Worker<'a> {
         let Some(recipe) = self.applied.clone() else { return Err(Error::bug("a photo came before the recipe.")) };
         let (facts, features, timings) = self.features_of(path, &recipe)?;
         let Some(ready) = &self.ready else { return Err(Error::bug("a photo came before the model.")) };
-        let evidence = ready.detector.evidence(facts, &features, patch_px(&ready.model), &recipe, timings);
+        let evidence = ready.detector.evidence(facts, &features, &recipe, timings);
         let known = Known { path: path.to_owned(), evidence: Arc::new(evidence) };
         let mut state = self.shared.lock();
         state.photos.insert(id, known);
@@ -421,35 +550,42 @@ impl<'a> Worker<'a> {
         let Some(ready) = &self.ready else { return Err(Error::bug("features were asked for without a model.")) };
         let start = Instant::now();
         let opened = Photo::open(path)?;
-        let facts = Arc::new(PhotoFacts {
-            path: path.to_owned(),
-            sha256: photo::hex(&opened.hash),
-            width: opened.width(),
-            height: opened.height(),
-            quality: photo::quality(&opened.pixels),
-            warnings: opened.warnings.clone(),
-        });
+        let facts = Arc::new(facts_of(path, &opened));
         let mut timings = Timings { decode: start.elapsed().as_secs_f32() * 1e3, ..Timings::default() };
         let key = FeatureKey {
             photo: facts.sha256.clone(),
-            model: ready.model_hash.clone(),
-            variant: features::variant(&ready.model, recipe)?,
+            model: ready.networks.model().info().sha256.clone(),
+            memory_model: ready.networks.separate_memory().map(|memory| memory.info().sha256.clone()),
+            variant: ready.networks.variant(recipe)?,
         };
         if let Some(features) = self.cache.get(&key) {
             return Ok((facts, features, timings));
         }
         let start = Instant::now();
-        let features = Arc::new(PhotoFeatures::compute(&ready.model, recipe, &opened)?);
+        let features = Arc::new(PhotoFeatures::compute(&ready.networks, recipe, &opened)?);
         timings.features = start.elapsed().as_secs_f32() * 1e3;
-        if let Err(error) = self.cache.put(key, &features) {
-            self.cache.give_up_disk();
-            self.shared.emit(Event::Warned(format!("Features are no longer kept on disk. {error}")));
-        }
+        self.keep(key, &features);
         Ok((facts, features, timings))
     }
 }
 
-/// Side of a patch in pixels of the network's input.
-fn patch_px(model: &ClipModel) -> usize {
-    model.info().patch_size
+/// What is known of an opened photo.
+pub(super) fn facts_of(path: &Path, opened: &Photo) -> PhotoFacts {
+    PhotoFacts {
+        path: path.to_owned(),
+        sha256: photo::hex(&opened.hash),
+        width: opened.width(),
+        height: opened.height(),
+        quality: photo::quality(&opened.pixels),
+        warnings: opened.warnings.clone(),
+    }
+}
+
+/// The photo at `position` of the job at `at`, put into the worker's hand.
+fn take_photo(state: &mut State, at: usize, position: usize) -> Option<Task> {
+    let queued = state.jobs.get_mut(at)?;
+    let photo = queued.todo.remove(position)?;
+    let (job, maps) = (queued.id, queued.maps);
+    state.in_hand = Some((job, photo.clone()));
+    Some(Task::Inspect { job, photo, maps })
 }

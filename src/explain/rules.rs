@@ -24,6 +24,22 @@ pub struct Explanation {
     pub summary: String,
     /// What to do next.
     pub recommendation: String,
+    /// Whose words describe the regions; `vlm` if at least one region has a model's. Everything else is by rules.
+    pub explained_by: Source,
+    /// The model's name on its server, where one gave words.
+    pub explainer: Option<String>,
+    /// Why the rules stand in for a model that was asked.
+    pub fallback: Option<String>,
+}
+
+/// Whose words they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// Rules of this program: what was measured, in words.
+    Rules,
+    /// A vision-language model that was shown the region.
+    Vlm,
 }
 
 /// The explanation of one region.
@@ -37,6 +53,8 @@ pub struct RegionExplanation {
     pub description: String,
     /// How much it matters.
     pub severity: Severity,
+    /// Whose words location, description and severity are.
+    pub explained_by: Source,
 }
 
 /// Explains an inspection in words.
@@ -53,10 +71,14 @@ pub fn explain(inspection: &Inspection, recipe: &Recipe) -> Explanation {
                 location: region.location.clone(),
                 description: region.description.clone(),
                 severity: region.severity,
+                explained_by: Source::Rules,
             })
             .collect(),
         summary: summary(inspection, recipe),
         recommendation: recommendation(inspection, recipe),
+        explained_by: Source::Rules,
+        explainer: None,
+        fallback: None,
     }
 }
 

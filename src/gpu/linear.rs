@@ -114,6 +114,7 @@ fn activate(values: &mut [f32], activation: Activation) {
         Activation::Identity => {}
         Activation::QuickGelu => quick_gelu(values),
         Activation::Gelu => gelu(values),
+        Activation::Relu => values.iter_mut().for_each(|value| *value = value.max(0.0)),
     }
 }
 
@@ -361,6 +362,7 @@ mod tests {
             Activation::Identity => x,
             Activation::QuickGelu => x.clone() * activation::sigmoid(x * 1.702),
             Activation::Gelu => activation::gelu(x),
+            Activation::Relu => activation::relu(x),
         }
     }
 
@@ -381,7 +383,7 @@ mod tests {
         for (shape, outputs) in [([1, 1, 1], 1), ([1, 197, 96], 384), ([2, 33, 70], 101), ([3, 50, 384], 96)] {
             for bias in [true, false] {
                 let layer = layer(shape[2], outputs, bias);
-                for activation in [Activation::Identity, Activation::QuickGelu, Activation::Gelu] {
+                for activation in [Activation::Identity, Activation::QuickGelu, Activation::Gelu, Activation::Relu] {
                     let x = random(shape);
                     let got = run(&layer, x.clone(), activation);
                     assert_eq!(got.dims(), [shape[0], shape[1], outputs]);

@@ -5,7 +5,7 @@ pub mod attention;
 pub mod device;
 pub mod kernels;
 pub mod linear;
-mod simd;
+pub(crate) mod simd;
 
 pub use device::{Compute, DeviceKind, DevicePolicy, choose};
 

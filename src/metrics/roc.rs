@@ -1,71 +1,91 @@
 //! Area under the ROC curve and average precision, exact and equal to scikit-learn's `roc_auc_score` and
-//! `average_precision_score`. For raw scores of photos as well as for all pixels of a dataset; no thresholds, no
-//! binning.
+//! `average_precision_score`. Each is a sum over the steps of a [`Ranking`](super::Ranking).
 
-use rayon::slice::ParallelSliceMut as _;
-
+use super::ranking::{Ranking, Score, Step};
 use crate::{Error, Result};
 
-/// Score and label, sorted by score.
-fn sorted(scores: &[f32], labels: &[bool]) -> Result<Vec<(f32, bool)>> {
+/// Area under the ROC curve: the probability that an anomalous entry scores higher than a normal one, ties counting half
+/// (average ranks; Hanley and McNeil 1982).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RocArea {
+    hits: u64,
+    false_alarms: u64,
+    /// Twice the number of pairs in the right order, so that ties stay whole numbers.
+    twice: u128,
+}
+
+impl RocArea {
+    /// The next step.
+    pub fn take(&mut self, step: &Step) {
+        self.twice += u128::from(step.normal) * (2 * u128::from(self.hits) + u128::from(step.anomalous));
+        self.hits += step.anomalous;
+        self.false_alarms += step.normal;
+    }
+
+    /// The area, 0–1, after the last step; `None` where one of the two kinds is missing.
+    pub fn finish(self) -> Option<f64> {
+        (self.hits > 0 && self.false_alarms > 0)
+            .then(|| self.twice as f64 / 2.0 / (self.hits as f64 * self.false_alarms as f64))
+    }
+}
+
+/// Average precision: Σ (recallₙ − recallₙ₋₁) · precisionₙ over the distinct scores from the highest down, without
+/// interpolation.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AveragePrecision {
+    hits: u64,
+    seen: u64,
+    sum: f64,
+}
+
+impl AveragePrecision {
+    /// The next step.
+    pub fn take(&mut self, step: &Step) {
+        self.hits += step.anomalous;
+        self.seen += step.anomalous + step.normal;
+        if step.anomalous > 0 {
+            self.sum += step.anomalous as f64 * (self.hits as f64 / self.seen as f64);
+        }
+    }
+
+    /// The figure, 0–1, after the last step; `None` without an anomalous entry.
+    pub fn finish(self) -> Option<f64> {
+        (self.hits > 0).then(|| self.sum / self.hits as f64)
+    }
+}
+
+/// Checks and ranks plain lists.
+fn ranking(scores: &[f32], labels: &[bool]) -> Result<Ranking<f32>> {
     if scores.len() != labels.len() {
         return Err(Error::bug(format!("{} scores and {} labels.", scores.len(), labels.len())));
     }
     if let Some(at) = scores.iter().position(|score| score.is_nan()) {
         return Err(Error::input(format!("Score number {at} is not a number. Leave that entry out.")));
     }
-    let mut pairs: Vec<_> = scores.iter().copied().zip(labels.iter().copied()).collect();
-    pairs.par_sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-    Ok(pairs)
+    let of_kind = |kind: bool| {
+        scores.iter().zip(labels).filter(move |(_, label)| **label == kind).map(|(score, _)| Score::key(*score))
+    };
+    Ok(Ranking::sorted(of_kind(false).collect(), of_kind(true).map(|key| (key, 0)).collect(), &[]))
 }
 
-/// Runs of equal score, lowest first: (members, positives).
-fn runs(pairs: &[(f32, bool)]) -> impl DoubleEndedIterator<Item = (u64, u64)> {
-    pairs
-        .chunk_by(|a, b| a.0 == b.0)
-        .map(|run| (run.len() as u64, run.iter().filter(|(_, label)| *label).count() as u64))
-}
-
-/// Area under the ROC curve, 0–1: the probability that a positive scores higher than a negative, ties counting half
-/// (average ranks; Hanley and McNeil 1982). `None` when one of the two kinds is missing.
+/// [`RocArea`] of plain lists, `true` for anomalous. `None` when one of the two kinds is missing.
 ///
 /// # Errors
 /// [`Error::Input`] for a score that is not a number; [`Error::Bug`] for lists of different length.
 pub fn roc_auc(scores: &[f32], labels: &[bool]) -> Result<Option<f64>> {
-    let pairs = sorted(scores, labels)?;
-    let positives = labels.iter().filter(|&&label| label).count() as u64;
-    let negatives = labels.len() as u64 - positives;
-    if positives == 0 || negatives == 0 {
-        return Ok(None);
-    }
-    // Twice the number of (positive, negative) pairs in the right order, so that ties stay whole numbers.
-    let (mut below, mut twice) = (0_u64, 0_u128);
-    for (members, positive) in runs(&pairs) {
-        let negative = members - positive;
-        twice += u128::from(positive) * (2 * u128::from(below) + u128::from(negative));
-        below += negative;
-    }
-    Ok(Some(twice as f64 / 2.0 / (positives as f64 * negatives as f64)))
+    let mut area = RocArea::default();
+    ranking(scores, labels)?.steps().for_each(|step| area.take(&step));
+    Ok(area.finish())
 }
 
-/// Average precision, 0–1: Σ (recallₙ − recallₙ₋₁) · precisionₙ over the distinct scores from the highest down, without
-/// interpolation. `None` without a positive.
+/// [`AveragePrecision`] of plain lists, `true` for anomalous. `None` without an anomalous entry.
 ///
 /// # Errors
 /// As [`roc_auc`].
 pub fn average_precision(scores: &[f32], labels: &[bool]) -> Result<Option<f64>> {
-    let pairs = sorted(scores, labels)?;
-    let positives = labels.iter().filter(|&&label| label).count() as u64;
-    if positives == 0 {
-        return Ok(None);
-    }
-    let (mut seen, mut hits, mut sum) = (0_u64, 0_u64, 0.0_f64);
-    for (members, positive) in runs(&pairs).rev() {
-        seen += members;
-        hits += positive;
-        sum += positive as f64 * (hits as f64 / seen as f64);
-    }
-    Ok(Some(sum / positives as f64))
+    let mut precision = AveragePrecision::default();
+    ranking(scores, labels)?.steps().for_each(|step| precision.take(&step));
+    Ok(precision.finish())
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::source::models_dir;
+use super::source::{POCKET, models_dir};
 use crate::{Error, Result};
 
 /// One published model.
@@ -73,6 +74,48 @@ pub struct Installed {
     pub folder: PathBuf,
 }
 
+/// A model as lists show it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Listed {
+    pub id: String,
+    /// Ready for use.
+    pub installed: bool,
+    /// Size of the weights, about; 0 where it is not known or nothing has to be downloaded.
+    pub megabytes: u64,
+    pub licence: String,
+    /// One line for a person who chooses.
+    pub summary: String,
+}
+
+/// The embedded model, the catalogue, and what else is installed.
+pub fn listed() -> Result<Vec<Listed>> {
+    let installed = installed()?;
+    let mut rows = vec![Listed {
+        id: POCKET.to_owned(),
+        installed: true,
+        megabytes: 0,
+        licence: "as this program".to_owned(),
+        summary: "embedded: trained on procedural parts only".to_owned(),
+    }];
+    let entries = catalog()?;
+    let known: Vec<String> = entries.iter().map(|entry| entry.id.clone()).collect();
+    rows.extend(entries.into_iter().map(|entry| Listed {
+        installed: installed.iter().any(|model| model.id == entry.id),
+        id: entry.id,
+        megabytes: entry.megabytes,
+        licence: entry.licence,
+        summary: entry.summary,
+    }));
+    rows.extend(installed.into_iter().filter(|model| !known.contains(&model.id)).map(|model| Listed {
+        id: model.id,
+        installed: true,
+        megabytes: 0,
+        licence: "see the model's own page".to_owned(),
+        summary: "not in the catalogue".to_owned(),
+    }));
+    Ok(rows)
+}
+
 /// Downloaded models by id, sorted. A download that is not finished is not among them.
 pub fn installed() -> Result<Vec<Installed>> {
     installed_in(&models_dir()?)
@@ -109,7 +152,9 @@ mod tests {
         for entry in &entries {
             assert!(folder_of(&entry.id).is_ok(), "{}", entry.id);
             let has = |end: &str| entry.files.iter().any(|file| file.name.ends_with(end));
-            assert!(has("config.json") && has(".safetensors") && has("tokenizer.json"), "{}", entry.id);
+            assert!(has("config.json") && has(".safetensors"), "{}", entry.id);
+            let tokenizer = has("tokenizer.json") || has("vocab.json") && has("merges.txt");
+            assert!(tokenizer || !entry.id.contains("clip"), "{}", entry.id);
             for file in &entry.files {
                 assert!(!file.revisions.is_empty() && !file.name.contains(['/', '\\']), "{}", entry.id);
                 assert!(file.sha256.as_ref().is_none_or(|sum| sum.len() == 64), "{}", entry.id);

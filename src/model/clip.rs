@@ -8,7 +8,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::config::{ClipConfig, Pooling, TextConfig, VisionConfig};
 use super::patch_head::PatchHead;
-use super::positions::interpolated;
+use super::positions::{self, Bicubic};
 use super::stem::Stem;
 use super::vit::{Encoder, EncoderConfig};
 
@@ -56,6 +56,8 @@ impl VisionTower {
             hidden: config.intermediate_size,
             activation: config.hidden_act,
             epsilon: config.layer_norm_eps,
+            gated: false,
+            layer_scale: false,
             causal: false,
             conditional_positions: config.conditional_positions,
         };
@@ -75,15 +77,12 @@ impl VisionTower {
     /// Pixels `[batch, 3, height, width]`, normalised, both sides multiples of the patch; `layers` are block numbers from
     /// 1 whose hidden patches are wanted; `patch_head` asks for the patch embedding too.
     pub fn forward(&self, pixels: Tensor<4>, layers: &[usize], patch_head: bool) -> VisionOutput {
-        let (x, grid) = self.stem.forward(pixels);
-        let x = self.pre_norm.forward(self.with_positions(x, grid));
-        let [batch, tokens, width] = x.dims();
-        let patches = grid.0 * grid.1;
-        let prefix = tokens - patches;
-
         let head = self.patch_head.as_ref().filter(|_| patch_head);
         let wanted: Vec<usize> = layers.iter().chain(head.iter().flat_map(|head| head.layers())).copied().collect();
-        let (last, hidden) = self.encoder.forward(x, grid, &wanted);
+        let (last, hidden, grid) = self.run(pixels, &wanted);
+        let [batch, tokens, width] = last.dims();
+        let patches = grid.0 * grid.1;
+        let prefix = tokens - patches;
         let mut hidden: Vec<_> = hidden.into_iter().map(|x| x.narrow(1, prefix, patches)).collect();
         let for_head = hidden.split_off(layers.len());
 
@@ -99,6 +98,21 @@ impl VisionTower {
             patch_embedding: head.map(|head| head.forward(for_head)),
             grid,
         }
+    }
+
+    /// Raw outputs of the blocks in `layers` (counted from 1), class token included where there is one:
+    /// `[batch, tokens, width]` each; and the patch grid (rows, columns).
+    pub fn tokens(&self, pixels: Tensor<4>, layers: &[usize]) -> (Vec<Tensor<3>>, (usize, usize)) {
+        let (_, hidden, grid) = self.run(pixels, layers);
+        (hidden, grid)
+    }
+
+    /// The last block's tokens, those of the blocks asked for, and the patch grid.
+    fn run(&self, pixels: Tensor<4>, layers: &[usize]) -> (Tensor<3>, Vec<Tensor<3>>, (usize, usize)) {
+        let (x, grid) = self.stem.forward(pixels);
+        let x = self.pre_norm.forward(self.with_positions(x, grid));
+        let (last, hidden) = self.encoder.forward(x, grid, layers);
+        (last, hidden, grid)
     }
 
     /// Hidden patches `[batch, patches, width]` of any layer into the joint space `[batch, patches, dim]`: last layer norm
@@ -118,15 +132,7 @@ impl VisionTower {
             None => patches,
         };
         let Some(table) = &self.positions else { return x };
-        let (table, side) = (table.val(), self.trained_grid);
-        let prefix = table.dims()[0] - side * side;
-        let positions = if grid == (side, side) {
-            table
-        } else {
-            let body = interpolated(table.clone().narrow(0, prefix, side * side), (side, side), grid);
-            if prefix == 0 { body } else { Tensor::cat(vec![table.narrow(0, 0, prefix), body], 0) }
-        };
-        x + positions.unsqueeze::<3>()
+        x + positions::on_grid(table.val(), self.trained_grid, grid, Bicubic::Plain).unsqueeze::<3>()
     }
 }
 
@@ -152,6 +158,8 @@ impl TextTower {
             hidden: config.intermediate_size,
             activation: config.hidden_act,
             epsilon: config.layer_norm_eps,
+            gated: false,
+            layer_scale: false,
             causal: true,
             conditional_positions: false,
         };

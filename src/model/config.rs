@@ -21,6 +21,9 @@ pub enum Activation {
     /// x · Φ(x) with the exact error function, as open_clip's LAION checkpoints were trained.
     #[serde(rename = "gelu")]
     Gelu,
+    /// max(x, 0), in CLIPSeg's decoder.
+    #[serde(rename = "relu")]
+    Relu,
 }
 
 /// Where the embedding of the whole image is read.
@@ -215,17 +218,22 @@ struct ConfigFile {
 impl ClipConfig {
     /// Parses and checks the text of a `config.json`.
     pub fn parse(json: &str) -> Result<Self> {
+        Self::parse_as(json, "clip")
+    }
+
+    /// The same where the file calls its model type `kind`.
+    pub(super) fn parse_as(json: &str, kind: &str) -> Result<Self> {
         let file: ConfigFile = serde_json::from_str(json).map_err(|error| {
             Error::model(format!("config.json cannot be read: {error}. Download the model again, or correct the file."))
         })?;
-        if let Some(kind) = file.model_type.as_deref().filter(|kind| *kind != "clip") {
+        if let Some(other) = file.model_type.as_deref().filter(|other| *other != kind) {
             return Err(Error::model(format!(
-                "config.json describes a model of type `{kind}`; this program reads `clip`. Choose another folder."
+                "config.json describes a model of type `{other}`, where `{kind}` is wanted. Choose another folder."
             )));
         }
         let published = Self::default();
         let config = Self {
-            model_type: published.model_type,
+            model_type: kind.to_owned(),
             text_config: file.text_config_dict.or(file.text_config).unwrap_or_default(),
             vision_config: file.vision_config_dict.or(file.vision_config).unwrap_or_default(),
             projection_dim: file.projection_dim.unwrap_or(published.projection_dim),
@@ -259,11 +267,7 @@ impl ClipConfig {
             ("vision_config.patch_size", vision.patch_size),
             ("projection_dim", self.projection_dim),
         ];
-        for (name, size) in sizes {
-            if size == 0 || size > 1 << 20 {
-                return wrong(format!("{name} is {size}, which is out of range"));
-            }
-        }
+        check_sizes(&sizes)?;
         if text.max_position_embeddings < 3 {
             return wrong(format!(
                 "text_config.max_position_embeddings is {}, which leaves no room for a word",
@@ -318,6 +322,14 @@ impl ClipConfig {
             return wrong("vision_config.patch_head needs at least one layer and a dim above 0".to_owned());
         }
         Ok(())
+    }
+}
+
+/// Refuses a size from which nothing can be built, by its name in the file.
+pub(super) fn check_sizes(sizes: &[(&str, usize)]) -> Result<()> {
+    match sizes.iter().find(|(_, size)| *size == 0 || *size > 1 << 20) {
+        Some((name, size)) => Err(Error::model(format!("config.json: {name} is {size}, which is out of range."))),
+        None => Ok(()),
     }
 }
 

@@ -1,5 +1,5 @@
-//! What each weight of our modules is called in published files: Hugging Face transformers' CLIP and open_clip. The only
-//! place that knows foreign names; adding a naming means adding a table here.
+//! What each weight of our modules is called in published files: Hugging Face transformers' CLIP and DINOv2, open_clip,
+//! timm. The only place that knows foreign names; adding a naming means adding a table here.
 
 /// Who wrote the weight file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -8,6 +8,27 @@ pub enum Naming {
     HuggingFace,
     /// open_clip: `visual.transformer.resblocks.0.attn.in_proj_weight`, …
     OpenClip,
+    /// transformers' DINOv2: `encoder.layer.0.attention.attention.query.weight`, …
+    Dinov2,
+    /// The same where the linear layers are gated (the giant): `encoder.layer.0.mlp.weights_in.weight`, …
+    Dinov2Gated,
+    /// transformers' CLIPSeg: CLIP's names behind `clip.`, and a decoder's.
+    ClipSeg,
+    /// timm's ViT: `blocks.0.attn.qkv.weight`, …
+    Timm,
+}
+
+impl Naming {
+    fn table(self) -> &'static Table {
+        match self {
+            Self::HuggingFace => &HUGGING_FACE,
+            Self::ClipSeg => &CLIPSEG,
+            Self::OpenClip => &OPEN_CLIP,
+            Self::Dinov2 => &DINOV2,
+            Self::Dinov2Gated => &DINOV2_GATED,
+            Self::Timm => &TIMM,
+        }
+    }
 }
 
 /// Where one weight of ours comes from.
@@ -19,13 +40,20 @@ pub struct Slot {
     pub transposed: bool,
 }
 
-/// (our beginning, theirs); the first that fits is used.
-type Beginnings = &'static [(&'static str, &'static str)];
-/// (our part, theirs); all that fit are used.
-type Parts = &'static [(&'static str, &'static str)];
+/// One naming.
+struct Table {
+    /// (our beginning, theirs); the first that fits is used.
+    beginnings: &'static [(&'static str, &'static str)],
+    /// (our part, theirs); all that fit are used.
+    parts: &'static [(&'static str, &'static str)],
+    /// What stands for `attention.qkv` where query, key and value are three layers.
+    apart: Option<[&'static str; 3]>,
+    /// Beginnings and ends of tensors that files hold and these networks do not have: buffers, heads of other tasks.
+    ignored: (&'static [&'static str], &'static [&'static str]),
+}
 
-const HUGGING_FACE: (Beginnings, Parts) = (
-    &[
+const HUGGING_FACE: Table = Table {
+    beginnings: &[
         ("vision.class_token", "vision_model.embeddings.class_embedding"),
         ("vision.positions", "vision_model.embeddings.position_embedding.weight"),
         ("vision.stem.projection.", "vision_model.embeddings.patch_embedding."),
@@ -41,11 +69,24 @@ const HUGGING_FACE: (Beginnings, Parts) = (
         ("text.final_norm.", "text_model.final_layer_norm."),
         ("text.projection.", "text_projection."),
     ],
-    &[(".norm1.", ".layer_norm1."), (".norm2.", ".layer_norm2."), (".attention.out.", ".self_attn.out_proj.")],
-);
+    parts: &[(".norm1.", ".layer_norm1."), (".norm2.", ".layer_norm2."), (".attention.out.", ".self_attn.out_proj.")],
+    apart: Some(["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"]),
+    ignored: (&[], &[".position_ids"]),
+};
 
-const OPEN_CLIP: (Beginnings, Parts) = (
-    &[
+/// What follows `clip.` is [`HUGGING_FACE`]'s.
+const CLIPSEG: Table = Table {
+    beginnings: &[
+        ("decoder.plain.", "decoder.transposed_convolution."),
+        ("decoder.refined.conv.", "decoder.transposed_convolution.0."),
+        ("decoder.refined.up1.", "decoder.transposed_convolution.2."),
+        ("decoder.refined.up2.", "decoder.transposed_convolution.4."),
+    ],
+    ..HUGGING_FACE
+};
+
+const OPEN_CLIP: Table = Table {
+    beginnings: &[
         ("vision.class_token", "visual.class_embedding"),
         ("vision.positions", "visual.positional_embedding"),
         ("vision.stem.projection.", "visual.conv1."),
@@ -59,7 +100,7 @@ const OPEN_CLIP: (Beginnings, Parts) = (
         ("text.final_norm.", "ln_final."),
         ("text.projection.weight", "text_projection"),
     ],
-    &[
+    parts: &[
         (".norm1.", ".ln_1."),
         (".norm2.", ".ln_2."),
         (".attention.qkv.weight", ".attn.in_proj_weight"),
@@ -68,20 +109,68 @@ const OPEN_CLIP: (Beginnings, Parts) = (
         (".mlp.fc1.", ".mlp.c_fc."),
         (".mlp.fc2.", ".mlp.c_proj."),
     ],
-);
+    apart: None,
+    ignored: (&["input_resolution", "context_length", "vocab_size"], &["attn_mask"]),
+};
 
-/// Where the weight at `path` of `model::clip::Clip` lies in a file; `linear` tells that it is a linear layer's matrix.
+const DINOV2: Table = Table {
+    beginnings: &[
+        ("class_token", "embeddings.cls_token"),
+        ("registers", "embeddings.register_tokens"),
+        ("positions", "embeddings.position_embeddings"),
+        ("stem.projection.", "embeddings.patch_embeddings.projection."),
+        ("encoder.blocks.", "encoder.layer."),
+        ("norm.", "layernorm."),
+    ],
+    parts: &[
+        (".scale1", ".layer_scale1.lambda1"),
+        (".scale2", ".layer_scale2.lambda1"),
+        (".attention.out.", ".attention.output.dense."),
+    ],
+    apart: Some(["attention.attention.query", "attention.attention.key", "attention.attention.value"]),
+    // Stands for hidden patches in training only.
+    ignored: (&["embeddings.mask_token"], &[]),
+};
+
+const DINOV2_GATED: Table = Table {
+    parts: &[
+        (".scale1", ".layer_scale1.lambda1"),
+        (".scale2", ".layer_scale2.lambda1"),
+        (".attention.out.", ".attention.output.dense."),
+        (".mlp.fc1.", ".mlp.weights_in."),
+        (".mlp.fc2.", ".mlp.weights_out."),
+    ],
+    ..DINOV2
+};
+
+const TIMM: Table = Table {
+    beginnings: &[
+        ("class_token", "cls_token"),
+        ("positions", "pos_embed"),
+        ("stem.projection.", "patch_embed.proj."),
+        ("encoder.blocks.", "blocks."),
+    ],
+    parts: &[
+        (".scale1", ".ls1.gamma"),
+        (".scale2", ".ls2.gamma"),
+        (".attention.qkv.", ".attn.qkv."),
+        (".attention.out.", ".attn.proj."),
+    ],
+    apart: None,
+    // The classifier.
+    ignored: (&["head."], &[]),
+};
+
+/// Where the weight at `path` of our modules lies in a file; `linear` tells that it is a linear layer's matrix.
 pub fn slot(path: &str, linear: bool, naming: Naming) -> Slot {
-    let (beginnings, parts) = match naming {
-        Naming::HuggingFace => HUGGING_FACE,
-        Naming::OpenClip => OPEN_CLIP,
-    };
-    let mut name = path.to_owned();
-    if let Some((ours, theirs)) = beginnings.iter().find(|(ours, _)| path.starts_with(ours)) {
-        name = format!("{theirs}{}", &path[ours.len()..]);
+    if let (Naming::ClipSeg, Some(inner)) = (naming, path.strip_prefix("clip.")) {
+        let Slot { names, transposed } = slot(inner, linear, Naming::HuggingFace);
+        return Slot { names: names.into_iter().map(|name| format!("clip.{name}")).collect(), transposed };
     }
-    for (ours, theirs) in parts {
-        name = name.replace(ours, theirs);
+    let table = naming.table();
+    let mut name = path.to_owned();
+    if let Some((ours, theirs)) = table.beginnings.iter().find(|(ours, _)| path.starts_with(ours)) {
+        name = format!("{theirs}{}", &path[ours.len()..]);
     }
     // Norms call their weight and bias gamma and beta here.
     for (ours, theirs) in [(".gamma", ".weight"), (".beta", ".bias")] {
@@ -89,21 +178,22 @@ pub fn slot(path: &str, linear: bool, naming: Naming) -> Slot {
             name = format!("{stem}{theirs}");
         }
     }
+    for (ours, theirs) in table.parts {
+        name = name.replace(ours, theirs);
+    }
     // open_clip keeps its two projections as bare matrices, already [in, out].
     let transposed = linear && !(naming == Naming::OpenClip && path.ends_with(".projection.weight"));
-    let names = if name.contains(".attention.qkv.") {
-        ["q", "k", "v"].map(|which| name.replace(".attention.qkv.", &format!(".self_attn.{which}_proj."))).to_vec()
-    } else {
-        vec![name]
+    let names = match table.apart {
+        Some(apart) if name.contains("attention.qkv") => apart.map(|one| name.replace("attention.qkv", one)).to_vec(),
+        _ => vec![name],
     };
     Slot { names, transposed }
 }
 
-/// Tensors that some writers store although they are no weights.
-pub fn is_no_weight(name: &str) -> bool {
-    name.ends_with(".position_ids")
-        || name.ends_with("attn_mask")
-        || ["input_resolution", "context_length", "vocab_size"].contains(&name)
+/// Tensors of a file that are no weights of these networks.
+pub fn is_no_weight(name: &str, naming: Naming) -> bool {
+    let (beginnings, ends) = naming.table().ignored;
+    beginnings.iter().any(|beginning| name.starts_with(beginning)) || ends.iter().any(|end| name.ends_with(end))
 }
 
 #[cfg(test)]
@@ -135,5 +225,26 @@ mod tests {
         assert_eq!(qkv.names[2], "text_model.encoder.layers.0.self_attn.v_proj.bias");
         let fused = slot("text.encoder.blocks.0.attention.qkv.weight", true, Naming::OpenClip);
         assert_eq!(fused.names, ["transformer.resblocks.0.attn.in_proj_weight"]);
+        for (path, naming, name) in [
+            ("norm.beta", Naming::Dinov2, "layernorm.bias"),
+            ("encoder.blocks.3.norm1.gamma", Naming::Dinov2, "encoder.layer.3.norm1.weight"),
+            ("encoder.blocks.3.scale2", Naming::Dinov2, "encoder.layer.3.layer_scale2.lambda1"),
+            ("encoder.blocks.3.attention.out.bias", Naming::Dinov2, "encoder.layer.3.attention.output.dense.bias"),
+            ("encoder.blocks.3.mlp.fc1.bias", Naming::Dinov2, "encoder.layer.3.mlp.fc1.bias"),
+            ("encoder.blocks.3.mlp.fc1.bias", Naming::Dinov2Gated, "encoder.layer.3.mlp.weights_in.bias"),
+            ("encoder.blocks.3.attention.qkv.weight", Naming::Timm, "blocks.3.attn.qkv.weight"),
+            ("encoder.blocks.3.scale1", Naming::Timm, "blocks.3.ls1.gamma"),
+            ("norm.gamma", Naming::Timm, "norm.weight"),
+            ("clip.vision.pre_norm.beta", Naming::ClipSeg, "clip.vision_model.pre_layrnorm.bias"),
+            ("decoder.layers.1.attention.out.bias", Naming::ClipSeg, "decoder.layers.1.self_attn.out_proj.bias"),
+            ("decoder.layers.1.norm2.gamma", Naming::ClipSeg, "decoder.layers.1.layer_norm2.weight"),
+            ("decoder.refined.up1.weight", Naming::ClipSeg, "decoder.transposed_convolution.2.weight"),
+            ("decoder.film_mul.bias", Naming::ClipSeg, "decoder.film_mul.bias"),
+        ] {
+            assert_eq!(slot(path, false, naming).names, [name]);
+        }
+        let key = slot("encoder.blocks.0.attention.qkv.weight", true, Naming::Dinov2);
+        assert_eq!(key.names[1], "encoder.layer.0.attention.attention.key.weight");
+        assert!(is_no_weight("head.weight", Naming::Timm) && !is_no_weight("head_dist.weight", Naming::Timm));
     }
 }

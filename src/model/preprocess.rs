@@ -56,6 +56,16 @@ struct PreprocessorFile {
     image_std: Option<[f32; 3]>,
 }
 
+/// Which of the two middle places a crop takes when an odd number of pixels is left over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Centre {
+    /// The upper or left one, as transformers does.
+    #[default]
+    Down,
+    /// The one with an even offset, as torchvision (and so timm) does.
+    Even,
+}
+
 /// `preprocessor_config.json` of a model folder.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preprocessor {
@@ -63,6 +73,7 @@ pub struct Preprocessor {
     filter: Filter,
     /// (height, width)
     crop: Option<(u32, u32)>,
+    centre: Centre,
     scale: f64,
     /// Red, green, blue, after scaling.
     mean: [f32; 3],
@@ -73,6 +84,10 @@ pub struct Preprocessor {
 pub const CLIP_MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
 /// See [`CLIP_MEAN`].
 pub const CLIP_STD: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
+/// Mean and standard deviation of ImageNet, what DINOv2 was trained with.
+pub const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
+/// See [`IMAGENET_MEAN`].
+pub const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
 
 impl Preprocessor {
     /// CLIP's published preprocessing for inputs of this side.
@@ -81,10 +96,60 @@ impl Preprocessor {
             resize: Some(Size::ShortestEdge(size)),
             filter: Filter::Bicubic,
             crop: Some((size, size)),
+            centre: Centre::Down,
             scale: 1.0 / 255.0,
             mean: CLIP_MEAN,
             std: CLIP_STD,
         }
+    }
+
+    /// DINOv2's published preprocessing: short side to 256, central square of 224, ImageNet's statistics.
+    pub fn dinov2() -> Self {
+        Self { resize: Some(Size::ShortestEdge(256)), ..Self::published(224) }
+            .with_statistics(IMAGENET_MEAN, IMAGENET_STD)
+    }
+
+    /// CLIPSeg's published preprocessing: both sides to `size`, bilinear, ImageNet's statistics.
+    pub fn clipseg(size: u32) -> Self {
+        Self {
+            resize: Some(Size::Exact { height: size, width: size }),
+            filter: Filter::Bilinear,
+            crop: None,
+            ..Self::published(size)
+        }
+        .with_statistics(IMAGENET_MEAN, IMAGENET_STD)
+    }
+
+    /// timm's evaluation transform: short side (or, to `squash`, both sides) to `resize`, then the central square of
+    /// `crop` pixels.
+    pub fn timm(resize: u32, squash: bool, crop: u32, filter: Filter) -> Self {
+        let size = if squash { Size::Exact { height: resize, width: resize } } else { Size::ShortestEdge(resize) };
+        Self { resize: Some(size), filter, centre: Centre::Even, ..Self::published(crop) }
+    }
+
+    /// The same statistics and filter, but the whole photo squeezed into a square of `side` pixels.
+    #[must_use]
+    pub fn squashed(self, side: u32) -> Self {
+        Self { resize: Some(Size::Exact { height: side, width: side }), crop: None, ..self }
+    }
+
+    /// As `preprocessor_config.json`, for a model folder that is written here.
+    pub fn to_json(&self) -> serde_json::Value {
+        let sides = |(height, width): (u32, u32)| serde_json::json!({"height": height, "width": width});
+        let mut json = serde_json::json!({
+            "do_resize": self.resize.is_some(), "do_center_crop": self.crop.is_some(), "resample": self.filter.pillow(),
+            "do_rescale": true, "rescale_factor": self.scale, "do_convert_rgb": true,
+            "do_normalize": true, "image_mean": self.mean, "image_std": self.std,
+        });
+        match self.resize {
+            Some(Size::ShortestEdge(edge)) => json["size"] = serde_json::json!({"shortest_edge": edge}),
+            Some(Size::Exact { height, width }) => json["size"] = sides((height, width)),
+            None => {}
+        }
+        if let Some(crop) = self.crop {
+            json["crop_size"] = sides(crop);
+        }
+        json
     }
 
     /// The same with another mean and standard deviation.
@@ -95,32 +160,41 @@ impl Preprocessor {
 
     /// Parses `preprocessor_config.json`; what it leaves out is as in [`Preprocessor::published`].
     pub fn parse(json: &str, image_size: u32) -> Result<Self> {
+        Self::parse_over(json, &Self::published(image_size))
+    }
+
+    /// Parses `preprocessor_config.json`; what it leaves out is as in `published`.
+    fn parse_over(json: &str, published: &Self) -> Result<Self> {
         let file: PreprocessorFile = serde_json::from_str(json).map_err(|error| {
             Error::model(format!("preprocessor_config.json cannot be read: {error}. Download the model again."))
         })?;
-        let published = Self::published(image_size);
         let yes = |flag: Option<bool>| flag.unwrap_or(true);
         let size = match file.size {
-            Some(SizeField::Number(edge) | SizeField::Edge { shortest_edge: edge }) => Size::ShortestEdge(edge),
-            Some(SizeField::Sides { height, width }) => Size::Exact { height, width },
-            None => Size::ShortestEdge(image_size),
+            // A single number is the short side, but both sides where the published preprocessing squashes.
+            Some(SizeField::Number(side)) if matches!(published.resize, Some(Size::Exact { .. })) => {
+                Some(Size::Exact { height: side, width: side })
+            }
+            Some(SizeField::Number(edge) | SizeField::Edge { shortest_edge: edge }) => Some(Size::ShortestEdge(edge)),
+            Some(SizeField::Sides { height, width }) => Some(Size::Exact { height, width }),
+            None => published.resize,
         };
         let crop = match file.crop_size {
-            Some(SizeField::Number(side) | SizeField::Edge { shortest_edge: side }) => (side, side),
-            Some(SizeField::Sides { height, width }) => (height, width),
-            None => (image_size, image_size),
+            Some(SizeField::Number(side) | SizeField::Edge { shortest_edge: side }) => Some((side, side)),
+            Some(SizeField::Sides { height, width }) => Some((height, width)),
+            None => published.crop,
         };
-        let sides = match size {
+        let sides = size.map(|size| match size {
             Size::ShortestEdge(edge) => (edge, edge),
             Size::Exact { height, width } => (height, width),
-        };
-        if [sides.0, sides.1, crop.0, crop.1].iter().any(|side| !(1..=8192).contains(side)) {
+        });
+        if sides.iter().chain(&crop).any(|(a, b)| !(1..=8192).contains(a) || !(1..=8192).contains(b)) {
             return Err(Error::model("preprocessor_config.json: size and crop_size must lie between 1 and 8192."));
         }
         let config = Self {
-            resize: yes(file.do_resize).then_some(size),
+            resize: size.filter(|_| yes(file.do_resize)),
             filter: file.resample.map_or(Ok(published.filter), Filter::from_pillow)?,
-            crop: yes(file.do_center_crop).then_some(crop),
+            crop: crop.filter(|_| file.do_center_crop.unwrap_or(published.crop.is_some())),
+            centre: published.centre,
             scale: if yes(file.do_rescale) { file.rescale_factor.unwrap_or(published.scale) } else { 1.0 },
             mean: if yes(file.do_normalize) { file.image_mean.unwrap_or(published.mean) } else { [0.0; 3] },
             std: if yes(file.do_normalize) { file.image_std.unwrap_or(published.std) } else { [1.0; 3] },
@@ -131,15 +205,15 @@ impl Preprocessor {
         Ok(config)
     }
 
-    /// Reads `preprocessor_config.json` of a folder; CLIP's published values where there is none.
-    pub fn open(folder: &Path, image_size: u32) -> Result<Self> {
+    /// Reads `preprocessor_config.json` of a folder; what it leaves out, or all where there is none, is as in `published`.
+    pub fn open(folder: &Path, published: Self) -> Result<Self> {
         let path = folder.join("preprocessor_config.json");
         if !path.is_file() {
-            return Ok(Self::published(image_size));
+            return Ok(published);
         }
         let text = std::fs::read_to_string(&path)
             .map_err(|error| Error::io("Cannot read the preprocessing", &path, &error))?;
-        Self::parse(&text, image_size).map_err(|error| error.at(&path))
+        Self::parse_over(&text, &published).map_err(|error| error.at(&path))
     }
 
     /// One photo as the network's input. `patch` is the patch size in pixels, to which both sides are multiples in the
@@ -200,7 +274,7 @@ impl Preprocessor {
             }
         };
         Ok(match self.crop {
-            Some((height, width)) => centre_crop(&resized, height, width),
+            Some((height, width)) => centre_crop(&resized, height, width, self.centre),
             None => resized,
         })
     }
@@ -235,11 +309,13 @@ pub struct PreparedImage {
 }
 
 /// The central part; where the image is smaller it is padded with black, as the reference does.
-fn centre_crop(image: &RgbImage, height: u32, width: u32) -> RgbImage {
+fn centre_crop(image: &RgbImage, height: u32, width: u32, centre: Centre) -> RgbImage {
     // Offsets of the crop in the image, negative where padding is needed; the reference rounds both ways downwards.
     let offset = |have: u32, want: u32| {
-        let (have, want) = (i64::from(have), i64::from(want));
-        if have >= want { (have - want).div_euclid(2) } else { -((want - have + 1).div_euclid(2)) }
+        let rest = i64::from(have) - i64::from(want);
+        let down = rest.div_euclid(2);
+        let up = centre == Centre::Even && rest > 0 && rest % 2 == 1 && down % 2 == 1;
+        down + i64::from(up)
     };
     let (top, left) = (offset(image.height(), height), offset(image.width(), width));
     RgbImage::from_fn(width, height, |x, y| {
@@ -296,8 +372,17 @@ mod tests {
     #[test]
     fn a_crop_larger_than_the_photo_is_padded() {
         let image = RgbImage::from_pixel(2, 2, image::Rgb([9, 9, 9]));
-        let padded = centre_crop(&image, 5, 4);
+        let padded = centre_crop(&image, 5, 4, Centre::Down);
         assert_eq!(padded.dimensions(), (4, 5));
         assert_eq!((padded.get_pixel(1, 2)[0], padded.get_pixel(2, 3)[0], padded.get_pixel(0, 0)[0]), (9, 9, 0));
+    }
+
+    #[test]
+    fn torchvision_rounds_the_centre_to_an_even_offset() {
+        let image = RgbImage::from_fn(9, 1, |x, _| image::Rgb([x as u8; 3]));
+        let first = |width, centre| centre_crop(&image, 1, width, centre).get_pixel(0, 0)[0];
+        // Python: round(0.5) is 0, round(1.5) is 2, round(2.5) is 2.
+        assert_eq!([8, 6, 4].map(|width| first(width, Centre::Even)), [0, 2, 2]);
+        assert_eq!([8, 6, 4].map(|width| first(width, Centre::Down)), [0, 1, 2]);
     }
 }

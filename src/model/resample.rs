@@ -19,6 +19,19 @@ pub enum Filter {
 }
 
 impl Filter {
+    /// By the name in timm's configuration.
+    pub fn from_timm(name: &str) -> Result<Self> {
+        Ok(match name {
+            "nearest" => Self::Nearest,
+            "lanczos" => Self::Lanczos,
+            "bilinear" => Self::Bilinear,
+            "bicubic" => Self::Bicubic,
+            "box" => Self::Box,
+            "hamming" => Self::Hamming,
+            _ => return Err(Error::model(format!("config.json: the interpolation `{name}` is not known."))),
+        })
+    }
+
     /// By the number in `preprocessor_config.json`.
     pub fn from_pillow(number: u8) -> Result<Self> {
         Ok(match number {
@@ -34,6 +47,18 @@ impl Filter {
                 )));
             }
         })
+    }
+
+    /// The number in `preprocessor_config.json`.
+    pub fn pillow(self) -> u8 {
+        match self {
+            Self::Nearest => 0,
+            Self::Lanczos => 1,
+            Self::Bilinear => 2,
+            Self::Bicubic => 3,
+            Self::Box => 4,
+            Self::Hamming => 5,
+        }
     }
 
     /// Half width of the kernel in pixels of the target.
@@ -80,7 +105,9 @@ struct Tap {
     weights: Vec<i32>,
 }
 
-fn taps(from: usize, to: usize, filter: Filter) -> Vec<Tap> {
+/// For each of `to` targets along a line of `from` sources the first source and the weights from there on, summing to 1:
+/// Pillow's antialiased resize, which PyTorch's `interpolate(antialias=True)` follows.
+pub(super) fn weights(from: usize, to: usize, filter: Filter) -> Vec<(usize, Vec<f64>)> {
     let scale = from as f64 / to as f64;
     let widened = scale.max(1.0);
     let support = filter.support() * widened;
@@ -89,15 +116,27 @@ fn taps(from: usize, to: usize, filter: Filter) -> Vec<Tap> {
             let centre = (target as f64 + 0.5) * scale;
             let first = ((centre - support + 0.5) as i64).max(0) as usize;
             let end = ((centre + support + 0.5) as usize).min(from);
-            let weights: Vec<f64> =
+            let mut weights: Vec<f64> =
                 (first..end).map(|at| filter.weight((at as f64 - centre + 0.5) / widened)).collect();
             let sum: f64 = weights.iter().sum();
-            let fixed = |weight: &f64| {
-                let scaled = if sum == 0.0 { *weight } else { weight / sum } * f64::from(1 << PRECISION);
-                (scaled + 0.5_f64.copysign(scaled)) as i32
-            };
-            Tap { first, weights: weights.iter().map(fixed).collect() }
+            if sum != 0.0 {
+                for weight in &mut weights {
+                    *weight /= sum;
+                }
+            }
+            (first, weights)
         })
+        .collect()
+}
+
+fn taps(from: usize, to: usize, filter: Filter) -> Vec<Tap> {
+    let fixed = |weight: f64| {
+        let scaled = weight * f64::from(1 << PRECISION);
+        (scaled + 0.5_f64.copysign(scaled)) as i32
+    };
+    weights(from, to, filter)
+        .into_iter()
+        .map(|(first, weights)| Tap { first, weights: weights.into_iter().map(fixed).collect() })
         .collect()
 }
 

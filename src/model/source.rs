@@ -1,11 +1,13 @@
-//! Where a model comes from and what it is called: the embedded default, a folder, or a catalogue entry that was
-//! downloaded. Nothing is loaded here.
+//! Where a model comes from and what it is called: the embedded default, a folder, a lone weight file, or a catalogue
+//! entry that was downloaded. Nothing is loaded here.
 
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::config::ClipConfig;
+use super::vision_transformer::VitConfig;
 use crate::{Error, Result};
 
 /// Name of the embedded model.
@@ -18,10 +20,12 @@ pub enum ModelSource {
     Pocket,
     /// A folder in the Hugging Face layout.
     Folder(PathBuf),
+    /// One safetensors file of a plain ViT under timm's names, without a configuration.
+    File(PathBuf),
 }
 
 impl ModelSource {
-    /// `pocket`, an existing folder, or a catalogue id whose files were downloaded.
+    /// `pocket`, an existing folder or safetensors file, or a catalogue id whose files were downloaded.
     pub fn resolve(name: &str) -> Result<Self> {
         if name == POCKET {
             return Ok(Self::Pocket);
@@ -29,6 +33,15 @@ impl ModelSource {
         let path = Path::new(name);
         if path.is_dir() {
             return Ok(Self::Folder(path.to_owned()));
+        }
+        if path.is_file() {
+            if path.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("safetensors")) {
+                return Ok(Self::File(path.to_owned()));
+            }
+            return Err(Error::input(
+                "A model is a folder in the Hugging Face layout, or a safetensors file; this file is neither. Choose the folder that holds it.",
+            )
+            .at(path));
         }
         let installed = folder_of(name)?;
         if installed.is_dir() {
@@ -40,10 +53,11 @@ impl ModelSource {
         )))
     }
 
-    /// The name in reports: `pocket`, the catalogue id of a downloaded model, or the folder's own name.
+    /// The name in reports: `pocket`, the catalogue id of a downloaded model, or the folder's or file's own name.
     pub fn id(&self) -> String {
         match self {
             Self::Pocket => POCKET.to_owned(),
+            Self::File(path) => path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
             Self::Folder(path) => {
                 let whole = path.canonicalize().unwrap_or_else(|_| path.clone());
                 let name = whole.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
@@ -83,13 +97,28 @@ pub fn folder_of(id: &str) -> Result<PathBuf> {
     Ok(models_dir()?.join(id.replace('/', "--")))
 }
 
+/// What kind of network a model is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ModelKind {
+    /// An image and a text tower into one space: transformers' CLIP, open_clip, `pocket`.
+    Clip,
+    /// DINOv2 in transformers' layout, with registers or without.
+    Dinov2,
+    /// A plain ViT in timm's layout.
+    Vit,
+}
+
 /// What is known of a loaded model.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct ModelInfo {
     pub id: String,
+    pub kind: ModelKind,
     /// Over configuration, tokenizer and weights, lower-case hex.
     pub sha256: String,
-    /// Width of the joint space of images and texts.
+    /// Whether texts can be encoded too.
+    pub has_text: bool,
+    /// Width of an image's embedding; with a text tower, of the joint space.
     pub embedding_dim: usize,
     /// Width of the vision tower's hidden states.
     pub width: usize,
@@ -99,27 +128,50 @@ pub struct ModelInfo {
     pub patch_size: usize,
     /// Side of the input that the model was trained for, in pixels.
     pub image_size: usize,
+    /// Shorter side of the input that detectors use unless told otherwise, in pixels.
+    pub short_side: usize,
     pub has_patch_head: bool,
     /// Width of the learned patch embedding, 0 without one.
     pub patch_head_dim: usize,
-    /// Tokens of a text at most, begin and end included.
+    /// Tokens of a text at most, begin and end included; 0 without a text tower.
     pub max_tokens: usize,
 }
 
 impl ModelInfo {
-    pub(super) fn new(id: String, sha256: String, config: &ClipConfig) -> Self {
+    pub(super) fn of_clip(id: String, sha256: String, config: &ClipConfig) -> Self {
         let vision = &config.vision_config;
         Self {
             id,
+            kind: ModelKind::Clip,
             sha256,
+            has_text: true,
             embedding_dim: config.projection_dim,
             width: vision.hidden_size,
             layers: vision.num_hidden_layers,
             patch_size: vision.patch_size,
             image_size: vision.image_size,
+            short_side: vision.image_size,
             has_patch_head: vision.patch_head.is_some(),
             patch_head_dim: vision.patch_head.as_ref().map_or(0, |head| head.dim),
             max_tokens: config.text_config.max_position_embeddings,
+        }
+    }
+
+    pub(super) fn of_vit(id: String, sha256: String, config: &VitConfig) -> Self {
+        Self {
+            id,
+            kind: config.kind,
+            sha256,
+            has_text: false,
+            embedding_dim: config.width,
+            width: config.width,
+            layers: config.layers,
+            patch_size: config.patch_size,
+            image_size: config.image_size,
+            short_side: config.short_side,
+            has_patch_head: false,
+            patch_head_dim: 0,
+            max_tokens: 0,
         }
     }
 }

@@ -36,6 +36,11 @@ fn halving(from: usize, to: usize, device: &Device) -> Conv2d {
         .init(device)
 }
 
+/// One convolution with the patch as its kernel.
+fn patches(channels: usize, width: usize, patch: usize, bias: bool, device: &Device) -> Conv2d {
+    Conv2dConfig::new([channels, width], [patch, patch]).with_stride([patch, patch]).with_bias(bias).init(device)
+}
+
 impl Stem {
     pub fn new(config: &VisionConfig, device: &Device) -> Self {
         let (channels, width, patch) = (config.num_channels, config.hidden_size, config.patch_size);
@@ -51,12 +56,15 @@ impl Stem {
             }
             halving(from, width, device)
         } else {
-            Conv2dConfig::new([channels, width], [patch, patch])
-                .with_stride([patch, patch])
-                .with_bias(false)
-                .init(device)
+            patches(channels, width, patch, false, device)
         };
         Self { stages, projection, normalisation: config.input_normalisation }
+    }
+
+    /// A plain patch embedding with bias, as ViTs outside CLIP have it.
+    pub fn plain(width: usize, patch: usize, device: &Device) -> Self {
+        let projection = patches(3, width, patch, true, device);
+        Self { stages: Vec::new(), projection, normalisation: InputNormalisation::None }
     }
 
     /// Pixels `[batch, 3, height, width]`, both sides multiples of the patch → patch vectors `[batch, rows × columns, width]`

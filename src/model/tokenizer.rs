@@ -62,6 +62,14 @@ impl Tokenizer {
             .at(folder))
     }
 
+    /// As the `tokenizer.json` of a model folder.
+    pub fn to_json(&self) -> Result<String> {
+        let failed = |error: tokenizers::Error| Error::bug(format!("a tokenizer cannot be written ({error})."));
+        let mut inner = self.inner.clone();
+        inner.with_truncation(None).map_err(failed)?;
+        inner.to_string(false).map_err(failed)
+    }
+
     /// Ids of one text with begin and end token, cut to the tower's length, not padded.
     pub fn ids(&self, text: &str) -> Result<Vec<u32>> {
         let encoding = self.inner.encode(text, true).map_err(|error| {

@@ -1,10 +1,11 @@
-//! Transformer blocks in the form that CLIP's two towers share (Dosovitskiy et al. 2021, "An Image is Worth 16x16
-//! Words"; reference: transformers `modeling_clip.py`). Query, key and value are one fused linear layer. Every linear
-//! layer of a block goes through [`dense`], the one place where a device may have something faster.
+//! Transformer blocks in the form that CLIP's two towers and plain ViTs share (Dosovitskiy et al. 2021, "An Image is
+//! Worth 16x16 Words"; reference: transformers `modeling_clip.py` and `modeling_dinov2.py`). Query, key and value are one
+//! fused linear layer. Every linear layer of a block goes through [`dense`], the one place where a device may have
+//! something faster.
 
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig, PaddingConfig2d};
+use burn::nn::{Initializer, LayerNorm, LayerNormConfig, Linear, LinearConfig, PaddingConfig2d};
 use burn::tensor::module::attention;
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Device, Tensor, activation};
@@ -26,6 +27,7 @@ pub fn activate<const D: usize>(x: Tensor<D>, which: Activation) -> Tensor<D> {
         Activation::Identity => x,
         Activation::QuickGelu => x.clone() * activation::sigmoid(x * 1.702),
         Activation::Gelu => activation::gelu(x),
+        Activation::Relu => activation::relu(x),
     }
 }
 
@@ -39,6 +41,10 @@ pub struct EncoderConfig {
     pub hidden: usize,
     pub activation: Activation,
     pub epsilon: f64,
+    /// The first linear layer of a block makes a gate and a value instead of passing an activation (SwiGLU).
+    pub gated: bool,
+    /// Each branch of a block is scaled per channel before it is added (LayerScale).
+    pub layer_scale: bool,
     /// A token sees only those before it (text).
     pub causal: bool,
     /// Each block starts with a depth-wise convolution over the patch grid.
@@ -56,7 +62,7 @@ pub struct Attention {
 }
 
 impl Attention {
-    fn new(config: &EncoderConfig, device: &Device) -> Self {
+    pub(super) fn new(config: &EncoderConfig, device: &Device) -> Self {
         let width = config.width;
         Self {
             qkv: LinearConfig::new(width, 3 * width).init(device),
@@ -84,26 +90,35 @@ impl Attention {
     }
 }
 
-/// Two linear layers with an activation between.
+/// Two linear layers with an activation between, or with a gate (Shazeer 2020, "GLU Variants Improve Transformer").
 #[derive(Module, Debug)]
 pub struct Mlp {
+    /// `[width, hidden]`; with a gate `[width, 2 × hidden]`, gate first.
     pub fc1: Linear,
     pub fc2: Linear,
+    gated: bool,
     #[module(skip)]
     activation: Activation,
 }
 
 impl Mlp {
-    fn new(config: &EncoderConfig, device: &Device) -> Self {
+    pub(super) fn new(config: &EncoderConfig, device: &Device) -> Self {
         Self {
-            fc1: LinearConfig::new(config.width, config.hidden).init(device),
+            fc1: LinearConfig::new(config.width, config.hidden * (1 + usize::from(config.gated))).init(device),
             fc2: LinearConfig::new(config.hidden, config.width).init(device),
+            gated: config.gated,
             activation: config.activation,
         }
     }
 
     /// `[batch, tokens, width]` → the same shape.
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        if self.gated {
+            let both = dense(&self.fc1, x, Activation::Identity);
+            let hidden = both.dims()[2] / 2;
+            let gate = activation::silu(both.clone().narrow(2, 0, hidden));
+            return dense(&self.fc2, gate * both.narrow(2, hidden, hidden), Activation::Identity);
+        }
         dense(&self.fc2, dense(&self.fc1, x, self.activation), Activation::Identity)
     }
 }
@@ -115,8 +130,12 @@ pub struct Block {
     pub position: Option<Conv2d>,
     pub norm1: LayerNorm,
     pub attention: Attention,
+    /// `[width]`: LayerScale of the attention (Touvron et al. 2021, "Going deeper with Image Transformers").
+    pub scale1: Option<Param<Tensor<1>>>,
     pub norm2: LayerNorm,
     pub mlp: Mlp,
+    /// `[width]`: LayerScale of the two linear layers.
+    pub scale2: Option<Param<Tensor<1>>>,
 }
 
 impl Block {
@@ -128,12 +147,15 @@ impl Block {
                 .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
                 .init(device)
         });
+        let scale = || config.layer_scale.then(|| Initializer::Ones.init([config.width], device));
         Self {
             position,
             norm1: norm(),
             attention: Attention::new(config, device),
+            scale1: scale(),
             norm2: norm(),
             mlp: Mlp::new(config, device),
+            scale2: scale(),
         }
     }
 
@@ -144,8 +166,16 @@ impl Block {
             Some(conv) => with_positions(conv, x, grid),
             None => x,
         };
-        let x = x.clone() + self.attention.forward(self.norm1.forward(x));
-        x.clone() + self.mlp.forward(self.norm2.forward(x))
+        let x = x.clone() + scaled(self.attention.forward(self.norm1.forward(x)), self.scale1.as_ref());
+        x.clone() + scaled(self.mlp.forward(self.norm2.forward(x)), self.scale2.as_ref())
+    }
+}
+
+/// A branch times its LayerScale, if there is one.
+fn scaled(x: Tensor<3>, scale: Option<&Param<Tensor<1>>>) -> Tensor<3> {
+    match scale {
+        Some(scale) => x * scale.val().unsqueeze::<3>(),
+        None => x,
     }
 }
 

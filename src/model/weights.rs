@@ -1,4 +1,4 @@
-//! Weights from safetensors files into the modules of `clip`, and back. Files are mapped, not read; each tensor is
+//! Weights from safetensors files into modules, and CLIP's back. Files are mapped, not read; each tensor is
 //! converted to f32, laid out as burn wants it and let go before the next, so loading needs little beyond the weights
 //! themselves. Missing, extra, misshapen and non-finite tensors are errors that name them. Configuration is not read here.
 
@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::clip::Clip;
+use super::clipseg::ClipSeg;
 use super::names::{Naming, Slot, is_no_weight, slot};
 use crate::{Error, Result};
 
@@ -148,23 +149,43 @@ impl WeightFiles {
         Ok(all)
     }
 
-    /// `clip` with every weight taken from the files, as f32 on `device`.
-    pub fn load_into(&self, clip: Clip, device: &Device) -> Result<Clip> {
+    /// One file of weights, under the names of `naming`.
+    pub fn single(path: &Path, naming: Naming) -> Result<Self> {
+        Ok(Self { parts: vec![mapped(path.to_owned())?], naming })
+    }
+
+    /// [`WeightFiles::open`] for a CLIPSeg folder.
+    pub fn open_clipseg(folder: &Path) -> Result<Self> {
+        Ok(Self::open(folder)?.named(Naming::ClipSeg))
+    }
+
+    /// The same files, read under other names.
+    #[must_use]
+    pub fn named(self, naming: Naming) -> Self {
+        Self { naming, ..self }
+    }
+
+    /// Shape of every tensor by its name in the files.
+    pub fn shapes(&self) -> Result<BTreeMap<String, Vec<usize>>> {
+        Ok(self.views()?.into_iter().map(|(name, (_, view))| (name, view.shape().to_vec())).collect())
+    }
+
+    /// `module` with every weight taken from the files, as f32 on `device`.
+    pub fn load_into<M: Module>(&self, module: M, device: &Device) -> Result<M> {
         let mut loader = Loader {
             views: self.views()?,
             naming: self.naming,
             device,
-            path: Vec::new(),
-            containers: Vec::new(),
+            trail: Trail::default(),
             problems: Problems::default(),
         };
-        let clip = clip.map(&mut loader);
-        let extra = loader.views.keys().filter(|name| !is_no_weight(name)).cloned().collect();
+        let module = module.map(&mut loader);
+        let extra = loader.views.keys().filter(|name| !is_no_weight(name, self.naming)).cloned().collect();
         loader.problems.into_result(extra).map_err(|error| match self.parts.first() {
             Some((path, _)) => error.at(path),
             None => error,
         })?;
-        Ok(clip)
+        Ok(module)
     }
 }
 
@@ -217,13 +238,40 @@ impl Problems {
     }
 }
 
+/// Where a walk through the modules is.
+#[derive(Default)]
+struct Trail {
+    /// (name of the field, kind of module that holds it), outermost first.
+    steps: Vec<(String, String)>,
+}
+
+impl Trail {
+    fn enter(&mut self, name: &str, container: &str) {
+        self.steps.push((name.to_owned(), container.to_owned()));
+    }
+
+    fn leave(&mut self) {
+        self.steps.pop();
+    }
+
+    /// The weight's path in our modules, `encoder.blocks.0.norm1.gamma`.
+    fn path(&self) -> String {
+        self.steps.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(".")
+    }
+
+    /// What the weight here is called in files of this naming.
+    fn slot(&self, naming: Naming) -> Slot {
+        let linear = self.steps.last().is_some_and(|(name, kind)| name == "weight" && kind == "Struct:Linear");
+        slot(&self.path(), linear, naming)
+    }
+}
+
 /// Walks the modules and takes each weight's tensor out of `views`.
 struct Loader<'a> {
     views: BTreeMap<String, (&'a Path, TensorView<'a>)>,
     naming: Naming,
     device: &'a Device,
-    path: Vec<String>,
-    containers: Vec<String>,
+    trail: Trail,
     problems: Problems,
 }
 
@@ -247,15 +295,14 @@ impl Loader<'_> {
             if slot.transposed {
                 wanted.reverse();
             }
-            let scalar = view.shape().is_empty() && wanted == [1];
-            if view.shape() != wanted && !scalar {
+            if without_leading_ones(view.shape()) != without_leading_ones(&wanted) {
                 self.problems.misshapen.push(format!("{name} (is {:?}, should be {wanted:?})", view.shape()));
                 fine = false;
                 continue;
             }
             let target =
                 Target { columns: *shape.last().unwrap_or(&1), first: index * shape.last().unwrap_or(&1) / count };
-            let part = (slot.transposed, view.shape());
+            let part = (slot.transposed, wanted.as_slice());
             let data = view.data();
             match view.dtype() {
                 Dtype::F32 => target.fill(&mut out, data, f32::from_le_bytes, part),
@@ -311,24 +358,23 @@ impl Target {
     }
 }
 
-fn is_linear(path: &[String], containers: &[String]) -> bool {
-    path.last().is_some_and(|name| name == "weight") && containers.last().is_some_and(|kind| kind == "Struct:Linear")
+/// Files keep tokens and tables as `[1, …]`, and a number as a scalar or `[1]`; the values are the same.
+fn without_leading_ones(shape: &[usize]) -> &[usize] {
+    &shape[shape.iter().take_while(|side| **side == 1).count()..]
 }
 
 impl ModuleMapper for Loader<'_> {
     fn enter_module(&mut self, name: &str, container: &str) {
-        self.path.push(name.to_owned());
-        self.containers.push(container.to_owned());
+        self.trail.enter(name, container);
     }
 
     fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-        self.containers.pop();
+        self.trail.leave();
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let shape = param.lazy_shape().to_vec();
-        let slot = slot(&self.path.join("."), is_linear(&self.path, &self.containers), self.naming);
+        let slot = self.trail.slot(self.naming);
         match self.values(&shape, &slot) {
             Some(values) => {
                 let id = param.id;
@@ -349,9 +395,17 @@ pub enum Precision {
 
 /// Writes the weights of `clip` as a Hugging Face `model.safetensors` at `path`, which other programs read too.
 pub fn save(clip: &Clip, path: &Path, precision: Precision) -> Result<()> {
-    let mut writer =
-        Writer { path: Vec::new(), containers: Vec::new(), precision, tensors: Vec::new(), unreadable: None };
-    clip.visit(&mut writer);
+    save_as(clip, Naming::HuggingFace, path, precision)
+}
+
+/// The same for a CLIPSeg network.
+pub fn save_clipseg(network: &ClipSeg, path: &Path, precision: Precision) -> Result<()> {
+    save_as(network, Naming::ClipSeg, path, precision)
+}
+
+fn save_as<M: Module>(module: &M, naming: Naming, path: &Path, precision: Precision) -> Result<()> {
+    let mut writer = Writer { trail: Trail::default(), naming, precision, tensors: Vec::new(), unreadable: None };
+    module.visit(&mut writer);
     if let Some(reason) = writer.unreadable {
         return Err(Error::device(format!("The weights cannot be read from the device: {reason}.")));
     }
@@ -373,8 +427,8 @@ pub fn save(clip: &Clip, path: &Path, precision: Precision) -> Result<()> {
 
 /// Collects the tensors under their published names.
 struct Writer {
-    path: Vec<String>,
-    containers: Vec<String>,
+    trail: Trail,
+    naming: Naming,
     precision: Precision,
     tensors: Vec<(String, Vec<usize>, Vec<u8>)>,
     unreadable: Option<String>,
@@ -391,13 +445,11 @@ impl Writer {
 
 impl ModuleVisitor for Writer {
     fn enter_module(&mut self, name: &str, container: &str) {
-        self.path.push(name.to_owned());
-        self.containers.push(container.to_owned());
+        self.trail.enter(name, container);
     }
 
     fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-        self.containers.pop();
+        self.trail.leave();
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
@@ -406,12 +458,11 @@ impl ModuleVisitor for Writer {
         let values = match data.try_into_vec::<f32>() {
             Ok(values) => values,
             Err(error) => {
-                self.unreadable.get_or_insert_with(|| format!("{} ({error:?})", self.path.join(".")));
+                self.unreadable.get_or_insert_with(|| format!("{} ({error:?})", self.trail.path()));
                 return;
             }
         };
-        let path = self.path.join(".");
-        let slot = slot(&path, is_linear(&self.path, &self.containers), Naming::HuggingFace);
+        let slot = self.trail.slot(self.naming);
         let count = slot.names.len();
         let columns = *shape.last().unwrap_or(&1);
         let width = columns / count;
@@ -422,7 +473,7 @@ impl ModuleVisitor for Writer {
                 let rows = shape[0];
                 let order = (0..width).flat_map(|column| (0..rows).map(move |row| (column, row)));
                 (vec![width, rows], self.encoded(order.map(|(column, row)| at(column, row))))
-            } else if path == "logit_scale" {
+            } else if name == "logit_scale" {
                 (vec![], self.encoded(values.iter().copied()))
             } else if count > 1 {
                 (vec![width], self.encoded(values[first..first + width].iter().copied()))

@@ -7,4 +7,4 @@ mod quality;
 
 pub use decode::{MAX_PIXELS, Photo, hex, thumbnail};
 pub use find::{EXTENSIONS, Failure, find_photos};
-pub use quality::{Quality, quality};
+pub use quality::{Quality, QualityCheck, QualityLimits, QualityProblem, quality};

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use super::Run;
 
-const HEADER: [&str; 20] = [
+const HEADER: [&str; 22] = [
     "path",
     "verdict",
     "normalised_score",
@@ -23,6 +23,8 @@ const HEADER: [&str; 20] = [
     "description",
     "blur_score",
     "brightness_score",
+    "quality_passed",
+    "quality_reason",
     "photo_width",
     "photo_height",
     "error",
@@ -54,6 +56,8 @@ pub fn write(run: &Run, out: &mut dyn Write) -> std::io::Result<()> {
             of_region(|r| r.description.clone()),
             inspection.photo.quality.blur_score.to_string(),
             inspection.photo.quality.brightness_score.to_string(),
+            inspection.quality.passed.to_string(),
+            inspection.quality.reason.clone(),
             inspection.photo.width.to_string(),
             inspection.photo.height.to_string(),
             String::new(),

@@ -23,7 +23,7 @@ pub fn create_folder(dir: &Path) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::Io`] naming `path`; an error of `body` that is no I/O error passes through as one.
-pub fn write_file(path: &Path, body: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<PathBuf> {
+pub fn write_file(path: &Path, body: impl FnOnce(&mut (dyn Write + Send)) -> std::io::Result<()>) -> Result<PathBuf> {
     let failed = |e: &std::io::Error| Error::io("Cannot write the file", path, e);
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file =

@@ -12,8 +12,8 @@ use crate::anomaly::{Inspection, Verdict};
 /// Photos shown with pictures; a page of more does not open any more. The rest follows as a table.
 const PICTURES: usize = 1000;
 
-const STYLE: &str = include_str!("../../assets/report.css");
-const LOGO: &str = r##"<svg viewBox="0 0 24 24" aria-hidden="true"><rect width="24" height="24" rx="6" fill="#16181c"/><path d="M16.5 3.5 13 9l2 2.5-5 4 1 5" fill="none" stroke="#e2542c" stroke-width="1.8" stroke-linecap="round" stroke-linejoin="round"/></svg>"##;
+pub(super) const STYLE: &str = include_str!("../../assets/report.css");
+pub(super) const LOGO: &str = r##"<svg viewBox="0 0 24 24" aria-hidden="true"><rect width="24" height="24" rx="6" fill="#16181c"/><path d="M16.5 3.5 13 9l2 2.5-5 4 1 5" fill="none" stroke="#e2542c" stroke-width="1.8" stroke-linecap="round" stroke-linejoin="round"/></svg>"##;
 
 /// Writes the page.
 pub fn write(run: &Run, out: &mut dyn Write) -> std::io::Result<()> {
@@ -96,6 +96,9 @@ fn header(run: &Run) -> String {
     row("References", &references);
     row("Model", &run.model.id);
     row("Weights", &format!("SHA-256 {}…", short_hash(&run.model.sha256)));
+    if let Some(memory) = &run.memory_model {
+        row("Memory model", &format!("{} · SHA-256 {}…", memory.id, short_hash(&memory.sha256)));
+    }
     row("Device", &run.device);
     row("Program", &format!("Hairline {VERSION} · seed {}", recipe.seed));
     html += "</dl></div>\n</div>\n";
@@ -183,6 +186,9 @@ fn card(photo: &RunPhoto) -> String {
         }
         html += "</ol>\n";
     }
+    if !inspection.quality.passed {
+        let _ = writeln!(html, "<p class=doubt>⚠ {}</p>", escape(&inspection.quality.reason));
+    }
     for warning in &inspection.photo.warnings {
         let _ = writeln!(html, "<p class=small>{}</p>", escape(warning));
     }
@@ -266,7 +272,7 @@ fn recipe(run: &Run) -> String {
     )
 }
 
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -282,7 +288,7 @@ fn escape(text: &str) -> String {
 }
 
 /// A file name as a relative link: everything but unreserved characters percent-encoded.
-fn url(name: &str) -> String {
+pub(super) fn url(name: &str) -> String {
     let mut url = String::with_capacity(name.len());
     for byte in name.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
@@ -295,7 +301,7 @@ fn url(name: &str) -> String {
 }
 
 /// Base 64 of RFC 4648, with padding.
-fn base64(bytes: &[u8]) -> String {
+pub(super) fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
@@ -326,6 +332,7 @@ mod tests {
             created: "2026-03-01T12:34:56Z".into(),
             recipe: Recipe { object: "<ring> & \"nut\"".into(), ..Recipe::default() },
             model: ModelIdentity { id: "pocket".into(), sha256: "ab".repeat(32) },
+            memory_model: Some(ModelIdentity { id: "facebook/dinov2-small".into(), sha256: "cd".repeat(32) }),
             device: "CPU".into(),
             photos: (0..photos)
                 .map(|i| RunPhoto {

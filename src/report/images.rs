@@ -18,6 +18,8 @@ const LEGIBLE_SIDE: u32 = 640;
 /// Largest factor of that kind.
 const LARGEST_FACTOR: u32 = 8;
 
+/// The outline of ground truth.
+const TRUTH: [u8; 3] = [64, 160, 255];
 const STRIP: [u8; 3] = [22, 24, 28];
 const INK: [u8; 3] = [236, 238, 242];
 const FAINT_INK: [u8; 3] = [158, 164, 174];
@@ -93,6 +95,23 @@ pub fn mask(map: &AnomalyMap, threshold: f32) -> GrayImage {
         *pixel = if score >= threshold { 255 } else { 0 };
     }
     mask
+}
+
+/// Draws a line around the defective places of a mask (not 0), which may be larger than the picture.
+pub fn outline(picture: &mut RgbImage, mask: &GrayImage) {
+    let (width, height) = picture.dimensions();
+    let mut inside = GrayImage::new(width, height);
+    // However small a place is, it keeps a pixel.
+    for (x, y, _) in mask.enumerate_pixels().filter(|(.., pixel)| pixel.0[0] > 0) {
+        let fit = |at: u32, from: u32, to: u32| (u64::from(at) * u64::from(to) / u64::from(from)) as u32;
+        inside.put_pixel(fit(x, mask.width(), width), fit(y, mask.height(), height), image::Luma([255]));
+    }
+    let grown = imageproc::morphology::dilate(&inside, imageproc::distance_transform::Norm::LInf, 2);
+    for ((pixel, inside), grown) in picture.pixels_mut().zip(inside.pixels()).zip(grown.pixels()) {
+        if grown.0[0] > 0 && inside.0[0] == 0 {
+            *pixel = Rgb(TRUTH);
+        }
+    }
 }
 
 /// Photo and overlay side by side in one row of the report, `side` pixels high and wide at most.

@@ -4,13 +4,14 @@
 use std::path::Path;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::{ModelIdentity, Run};
+use super::{ModelIdentity, ReportOptions, Run};
 use crate::Recipe;
 use crate::anomaly::evidence::Timings;
 use crate::anomaly::{Inspection, Region, Verdict};
-use crate::explain::{Explanation, explain};
-use crate::photo::Quality;
+use crate::explain::Explanation;
+use crate::photo::{Quality, QualityCheck};
 
 /// Version of the program that wrote a document.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -23,6 +24,9 @@ pub struct ResultsDocument<'a> {
     created: &'a str,
     recipe: &'a Recipe,
     model: &'a ModelIdentity,
+    /// Only where the memory has a model of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory_model: Option<&'a ModelIdentity>,
     device: &'a str,
     photos: Vec<PhotoDocument<'a>>,
     failures: Vec<FailureDocument>,
@@ -31,7 +35,7 @@ pub struct ResultsDocument<'a> {
 }
 
 /// One photo in `results.json`, in `<stem>_report.json` and in answers of the HTTP API.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct PhotoDocument<'a> {
     path: String,
     sha256: &'a str,
@@ -44,9 +48,18 @@ pub struct PhotoDocument<'a> {
     verdict: Verdict,
     reason: &'a str,
     regions: &'a [Region],
-    quality: &'a Quality,
+    quality: QualityDocument<'a>,
     warnings: &'a [String],
     timings_ms: Timings,
+}
+
+/// Measures and outcome side by side: `blur_score`, `brightness_score`, …, `passed`, `reason`, `problems`.
+#[derive(Debug, Serialize, ToSchema)]
+struct QualityDocument<'a> {
+    #[serde(flatten)]
+    measured: &'a Quality,
+    #[serde(flatten)]
+    check: &'a QualityCheck,
 }
 
 #[derive(Debug, Serialize)]
@@ -60,11 +73,14 @@ struct FailureDocument {
 pub struct ReportDocument<'a> {
     version: &'static str,
     #[serde(flatten)]
-    explanation: Explanation,
+    explanation: &'a Explanation,
     verdict: Verdict,
     photo: PhotoDocument<'a>,
     recipe: &'a Recipe,
     model: &'a ModelIdentity,
+    /// Only where the memory has a model of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory_model: Option<&'a ModelIdentity>,
     device: &'a str,
 }
 
@@ -76,6 +92,7 @@ impl<'a> ResultsDocument<'a> {
             created: &run.created,
             recipe: &run.recipe,
             model: &run.model,
+            memory_model: run.memory_model.as_ref(),
             device: &run.device,
             photos: run.photos.iter().map(|photo| PhotoDocument::new(&photo.inspection)).collect(),
             failures: run
@@ -103,7 +120,7 @@ impl<'a> PhotoDocument<'a> {
             verdict: inspection.verdict,
             reason: &inspection.reason,
             regions: &inspection.regions,
-            quality: &inspection.photo.quality,
+            quality: QualityDocument { measured: &inspection.photo.quality, check: &inspection.quality },
             warnings: &inspection.photo.warnings,
             timings_ms: inspection.timings_ms,
         }
@@ -112,15 +129,21 @@ impl<'a> PhotoDocument<'a> {
 
 impl<'a> ReportDocument<'a> {
     /// The report of one photo.
-    pub fn new(inspection: &'a Inspection, recipe: &'a Recipe, model: &'a ModelIdentity, device: &'a str) -> Self {
+    pub fn new(
+        inspection: &'a Inspection,
+        explanation: &'a Explanation,
+        recipe: &'a Recipe,
+        options: &'a ReportOptions,
+    ) -> Self {
         Self {
             version: VERSION,
-            explanation: explain(inspection, recipe),
+            explanation,
             verdict: inspection.verdict,
             photo: PhotoDocument::new(inspection),
             recipe,
-            model,
-            device,
+            model: &options.model,
+            memory_model: options.memory_model.as_ref(),
+            device: &options.device,
         }
     }
 }

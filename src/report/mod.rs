@@ -1,13 +1,20 @@
 //! From inspections to files that people and programs read: annotated pictures, text, JSON, CSV and one HTML page that
 //! stands alone. Judges nothing; every file appears whole or not at all.
 
+pub mod bench_page;
+mod chart;
+pub mod classification;
 mod colour;
+mod comparison;
+mod confusion_picture;
 mod csv;
 mod file;
 mod html;
 pub mod images;
 pub mod json;
 mod lettering;
+mod matrix;
+pub mod segments;
 mod stem;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -17,23 +24,30 @@ mod time;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use image::{ImageFormat, RgbImage};
+use image::{GrayImage, ImageFormat, RgbImage};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
+pub use classification::{ClassificationRun, metrics_json, read_predictions, write_classification};
 pub use colour::ColourMap;
+pub use comparison::{ComparedRun, write_comparison};
+pub use confusion_picture::confusion_picture;
 pub use file::{create_folder, write_file};
 pub use images::verdict_colour;
+pub use matrix::{CellKind, MatrixPicture};
 pub use stem::unique_stems;
-pub use text::report_text;
+pub use text::{report_text, short_hash};
 pub use time::utc;
 
 use crate::anomaly::judge::region_threshold;
 use crate::anomaly::{AnomalyMap, Calibration, Inspection};
 use crate::engine::View;
+use crate::explain::{Explanation, explain};
+use crate::model::ModelInfo;
 use crate::{Error, Recipe, Result};
 
 /// Which weights made a result.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ModelIdentity {
     /// Catalogue id or folder.
     pub id: String,
@@ -41,11 +55,20 @@ pub struct ModelIdentity {
     pub sha256: String,
 }
 
+impl ModelIdentity {
+    /// Of a loaded model.
+    pub fn of(model: &ModelInfo) -> Self {
+        Self { id: model.id.clone(), sha256: model.sha256.clone() }
+    }
+}
+
 /// What goes into the files of one photo besides its inspection.
 #[derive(Clone, Debug)]
 pub struct ReportOptions {
     /// The model, for the reports.
     pub model: ModelIdentity,
+    /// The memory's model, where it is another one.
+    pub memory_model: Option<ModelIdentity>,
     /// The device in words, for the reports.
     pub device: String,
     /// Colours of the heatmap.
@@ -67,6 +90,8 @@ pub struct PhotoResult<'a> {
     pub calibration: &'a Calibration,
     /// The recipe it was judged with.
     pub recipe: &'a Recipe,
+    /// The words for it; `None` leaves them to the rules.
+    pub explanation: Option<&'a Explanation>,
 }
 
 impl<'a> PhotoResult<'a> {
@@ -78,6 +103,7 @@ impl<'a> PhotoResult<'a> {
             map: &view.map,
             calibration: &view.calibration,
             recipe: &view.recipe,
+            explanation: None,
         }
     }
 }
@@ -89,7 +115,14 @@ impl<'a> PhotoResult<'a> {
 /// [`Error::Io`] naming the file that cannot be written.
 pub fn write_photo(dir: &Path, stem: &str, result: PhotoResult<'_>, options: &ReportOptions) -> Result<Vec<PathBuf>> {
     create_folder(dir)?;
-    let PhotoResult { photo, inspection, map, calibration, recipe } = result;
+    let PhotoResult { photo, inspection, map, calibration, recipe, explanation } = result;
+    let by_rules;
+    let explanation = if let Some(explanation) = explanation {
+        explanation
+    } else {
+        by_rules = explain(inspection, recipe);
+        &by_rules
+    };
     let path = |suffix: &str| dir.join(format!("{stem}_{suffix}"));
     let heatmap = images::heatmap(photo, inspection, map, calibration, options.colours);
     let mask = images::mask(map, region_threshold(map, calibration, !inspection.regions.is_empty()));
@@ -98,13 +131,10 @@ pub fn write_photo(dir: &Path, stem: &str, result: PhotoResult<'_>, options: &Re
         write_png(&path("boxes.png"), &images::boxes(photo, inspection).into())?,
         write_png(&path("mask.png"), &mask.into())?,
         write_file(&path("report.txt"), |out| {
-            out.write_all(report_text(inspection, recipe).as_bytes())?;
-            out.write_all(text::provenance_text(inspection, recipe, &options.model, &options.device).as_bytes())
+            out.write_all(text::explained_text(inspection, explanation, recipe).as_bytes())?;
+            out.write_all(text::provenance_text(inspection, recipe, options).as_bytes())
         })?,
-        write_json(
-            &path("report.json"),
-            &json::ReportDocument::new(inspection, recipe, &options.model, &options.device),
-        )?,
+        write_json(&path("report.json"), &json::ReportDocument::new(inspection, explanation, recipe, options))?,
     ];
     if options.save_map {
         let shape = [u64::from(map.photo_height), u64::from(map.photo_width)];
@@ -122,6 +152,8 @@ pub struct Run {
     pub recipe: Recipe,
     /// The model.
     pub model: ModelIdentity,
+    /// The memory's model, where it is another one.
+    pub memory_model: Option<ModelIdentity>,
     /// The device in words.
     pub device: String,
     /// Outcomes, in the order the photos were given.
@@ -164,6 +196,27 @@ impl Thumbnails {
     }
 }
 
+/// Pictures of a photo that a benchmark shows among its worst: JPEG in Base 64, ready for a page.
+#[derive(Clone, Debug, Default)]
+pub struct WorstPictures {
+    /// The photo, its ground truth outlined.
+    pub photo: String,
+    /// The photo under its heatmap.
+    pub heatmap: String,
+}
+
+impl WorstPictures {
+    /// Makes both pictures; `mask` is the ground truth at the photo's size.
+    pub fn new(result: PhotoResult<'_>, mask: Option<&GrayImage>, colours: ColourMap) -> Result<Self> {
+        let mut small = images::thumbnail(result.photo, Thumbnails::SIDE);
+        let overlaid = images::overlay(&small, result.map, result.calibration, colours);
+        if let Some(mask) = mask {
+            images::outline(&mut small, mask);
+        }
+        Ok(Self { photo: html::base64(&jpeg(&small)?), heatmap: html::base64(&jpeg(&overlaid)?) })
+    }
+}
+
 /// Writes `results.json`, `results.csv` and `report.html` into `dir`, which is created.
 ///
 /// # Errors
@@ -201,7 +254,11 @@ pub fn write_json(path: &Path, document: &impl Serialize) -> Result<PathBuf> {
     })
 }
 
-fn write_png(path: &Path, picture: &image::DynamicImage) -> Result<PathBuf> {
+/// Writes a picture as PNG.
+///
+/// # Errors
+/// [`Error::Io`] naming the file.
+pub fn write_png(path: &Path, picture: &image::DynamicImage) -> Result<PathBuf> {
     // PNG needs a writer that can seek; pictures are small beside the networks' memory.
     let mut bytes = std::io::Cursor::new(Vec::new());
     picture.write_to(&mut bytes, ImageFormat::Png).map_err(|e| Error::bug(format!("a picture is no PNG ({e}).")))?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::anomaly::calibrate::ThresholdSource;
 use crate::anomaly::evidence::Timings;
 use crate::anomaly::{AnomalyMap, Calibration, Inspection, PhotoFacts, Region, Severity, Verdict};
-use crate::photo::Quality;
+use crate::photo::{Quality, QualityLimits};
 
 /// A defective ring with two regions, in a photo of this size.
 pub fn inspection(width: u32, height: u32) -> Inspection {
@@ -23,13 +23,15 @@ pub fn inspection(width: u32, height: u32) -> Inspection {
         description: format!("{shape}, unlike any reference photo"),
         severity,
     };
+    let quality =
+        Quality { blur_score: 210.0, brightness_score: 128.0, contrast: 40.0, black_share: 0.0, white_share: 0.01 };
     Inspection {
         photo: Arc::new(PhotoFacts {
             path: PathBuf::from("line 3/ring 07.png"),
             sha256: "0123456789abcdef".repeat(4),
             width,
             height,
-            quality: Quality { blur_score: 210.0, brightness_score: 128.0, contrast: 40.0 },
+            quality,
             warnings: Vec::new(),
         }),
         image_score: 6.21,
@@ -38,6 +40,7 @@ pub fn inspection(width: u32, height: u32) -> Inspection {
         p_value: Some(1.0 / 17.0),
         verdict: Verdict::Ng,
         reason: "Score 6.21 is above 4.10, the threshold from 16 reference photos.".to_owned(),
+        quality: QualityLimits::default().judge(640, 480, &quality),
         regions: vec![
             region(64, 48, 128, 32, 1300, 0.91, "upper left", "thin mark", Severity::High),
             region(320, 384, 40, 40, 900, 0.62, "lower centre", "small spot", Severity::Low),

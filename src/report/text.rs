@@ -3,18 +3,23 @@
 
 use std::fmt::Write as _;
 
-use super::ModelIdentity;
 use super::json::VERSION;
+use super::{ModelIdentity, ReportOptions};
 use crate::Recipe;
 use crate::anomaly::{Inspection, Verdict};
-use crate::explain::explain;
+use crate::explain::{Explanation, Source, explain};
+use crate::photo::Quality;
 
 /// Text is wrapped at this column.
 const WIDTH: usize = 78;
 
-/// The report of one photo, without the lines that name model and device.
+/// The report of one photo in the words of the rules, without the lines that name model and device.
 pub fn report_text(inspection: &Inspection, recipe: &Recipe) -> String {
-    let explanation = explain(inspection, recipe);
+    explained_text(inspection, &explain(inspection, recipe), recipe)
+}
+
+/// The report of one photo in the words of an explanation.
+pub fn explained_text(inspection: &Inspection, explanation: &Explanation, recipe: &Recipe) -> String {
     let mut text = String::new();
     let title = "Hairline inspection report";
     line(&mut text, title);
@@ -41,6 +46,14 @@ pub fn report_text(inspection: &Inspection, recipe: &Recipe) -> String {
         field(&mut text, "p-value", &format!("{p:.3} among {} normal reference photos", recipe.references.len()));
     }
     field(&mut text, "Photo", &format!("{} × {} pixels", photo.width, photo.height));
+    let Quality { blur_score, brightness_score, .. } = photo.quality;
+    let measured = format!("sharpness {blur_score:.0}, brightness {brightness_score:.0} of 255");
+    if inspection.quality.passed {
+        field(&mut text, "Quality", &format!("sufficient  ({measured})"));
+    } else {
+        field(&mut text, "Quality", &format!("⚠ doubtful  ({measured})"));
+        wrapped(&mut text, &inspection.quality.reason);
+    }
     for warning in &photo.warnings {
         field(&mut text, "Note", warning);
     }
@@ -51,12 +64,12 @@ pub fn report_text(inspection: &Inspection, recipe: &Recipe) -> String {
         line(&mut text, "  None above the threshold.");
     } else {
         line(&mut text, "  #  Confidence  Severity  Location      Box (x, y, width × height)");
-        for (index, region) in inspection.regions.iter().enumerate() {
+        for (index, (region, words)) in inspection.regions.iter().zip(&explanation.regions).enumerate() {
             let row = format!(
                 "{:>3}  {:>10.2}  {:<8}  {:<12}  {}, {}, {} × {}",
                 index + 1,
                 region.confidence,
-                region.severity.name(),
+                words.severity.name(),
                 region.location,
                 region.x,
                 region.y,
@@ -64,7 +77,25 @@ pub fn report_text(inspection: &Inspection, recipe: &Recipe) -> String {
                 region.height,
             );
             line(&mut text, &row);
-            line(&mut text, &format!("     {}; {} px", region.description, region.area));
+            let place = match words.explained_by {
+                Source::Rules => String::new(),
+                Source::Vlm => format!("{}: ", words.location),
+            };
+            indented(&mut text, &format!("{place}{}; {} px", words.description, region.area), "     ");
+        }
+        if let Some(model) = &explanation.explainer {
+            let by_model = explanation.regions.iter().filter(|region| region.explained_by == Source::Vlm).count();
+            wrapped(
+                &mut text,
+                &format!(
+                    "Location, description and severity of {by_model} of {} regions are the words of the vision-language model \
+                 {model}; it decided nothing.",
+                    explanation.regions.len()
+                ),
+            );
+        }
+        if let Some(reason) = &explanation.fallback {
+            wrapped(&mut text, &format!("Words by rules stand in for a vision-language model. {reason}"));
         }
     }
     section(&mut text, "Recommendation");
@@ -73,12 +104,16 @@ pub fn report_text(inspection: &Inspection, recipe: &Recipe) -> String {
 }
 
 /// The lines that make a report traceable.
-pub fn provenance_text(inspection: &Inspection, recipe: &Recipe, model: &ModelIdentity, device: &str) -> String {
+pub fn provenance_text(inspection: &Inspection, recipe: &Recipe, options: &ReportOptions) -> String {
+    let identity = |model: &ModelIdentity| format!("{} (SHA-256 {})", model.id, short_hash(&model.sha256));
     let mut text = String::new();
     section(&mut text, "Made with");
     field(&mut text, "Program", &format!("Hairline {VERSION}"));
-    field(&mut text, "Model", &format!("{} (SHA-256 {})", model.id, short_hash(&model.sha256)));
-    field(&mut text, "Device", device);
+    field(&mut text, "Model", &identity(&options.model));
+    if let Some(memory) = &options.memory_model {
+        field(&mut text, "Memory model", &identity(memory));
+    }
+    field(&mut text, "Device", &options.device);
     field(
         &mut text,
         "Recipe",
@@ -100,28 +135,35 @@ pub fn short_hash(sha256: &str) -> &str {
     sha256.get(..16).unwrap_or(sha256)
 }
 
-fn line(text: &mut String, content: &str) {
+pub(super) fn line(text: &mut String, content: &str) {
     text.push_str(content.trim_end());
     text.push('\n');
 }
 
-fn field(text: &mut String, name: &str, value: &str) {
+pub(super) fn field(text: &mut String, name: &str, value: &str) {
     let _ = writeln!(text, "  {name:<9} {value}");
 }
 
-fn section(text: &mut String, name: &str) {
+pub(super) fn section(text: &mut String, name: &str) {
     let _ = writeln!(text, "\n{name}\n{}", "─".repeat(name.chars().count()));
 }
 
 /// Words set in lines of at most [`WIDTH`] columns, indented by two.
-fn wrapped(text: &mut String, words: &str) {
-    let mut current = String::from(" ");
+pub(super) fn wrapped(text: &mut String, words: &str) {
+    indented(text, words, "  ");
+}
+
+/// Words set in lines of at most [`WIDTH`] columns behind `margin`.
+fn indented(text: &mut String, words: &str, margin: &str) {
+    let mut current = margin.to_owned();
     for word in words.split_whitespace() {
-        if current.chars().count() + 1 + word.chars().count() > WIDTH && current.len() > 1 {
+        if current.chars().count() + 1 + word.chars().count() > WIDTH && current.len() > margin.len() {
             line(text, &current);
-            current = String::from(" ");
+            margin.clone_into(&mut current);
         }
-        current.push(' ');
+        if current.len() > margin.len() {
+            current.push(' ');
+        }
         current.push_str(word);
     }
     line(text, &current);
@@ -146,6 +188,7 @@ Hairline inspection report
   Score     0.83 of 1, threshold 0.50  (raw 6.21, threshold 4.10)
   p-value   0.059 among 16 normal reference photos
   Photo     640 × 480 pixels
+  Quality   sufficient  (sharpness 210, brightness 128 of 255)
 
 Summary
 ───────

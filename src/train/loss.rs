@@ -12,6 +12,20 @@ pub fn balanced_binary(logits: Tensor<1>, positive: Tensor<1>, negative: Tensor<
     (weighted_mean(miss, positive) + weighted_mean(alarm, negative)) * 0.5
 }
 
+/// Binary cross-entropy on logits, the mean over all entries. `target` lies in [0, 1]; both `[rows, n]`.
+pub fn binary(logits: Tensor<2>, target: Tensor<2>) -> Tensor<1> {
+    (activation::softplus(logits.clone(), 1.0) - logits * target).mean()
+}
+
+/// 1 − Dice on logits (Milletari et al. 2016, "V-Net"), softened by 1 so that an empty mask has a gradient: the mean over
+/// rows. `target` lies in [0, 1]; both `[rows, n]`.
+pub fn dice(logits: Tensor<2>, target: Tensor<2>) -> Tensor<1> {
+    let probability = activation::sigmoid(logits);
+    let both = (probability.clone() * target.clone()).sum_dim(1) * 2.0 + 1.0;
+    let areas = probability.sum_dim(1) + target.sum_dim(1) + 1.0;
+    (both / areas).mean().neg() + 1.0
+}
+
 /// Σ w·v / (Σ w + 1): a mean that fades out where there is next to nothing to average.
 pub fn weighted_mean(values: Tensor<1>, weights: Tensor<1>) -> Tensor<1> {
     (values * weights.clone()).sum() / (weights.sum() + 1.0)
@@ -54,6 +68,17 @@ mod tests {
         let negative = Tensor::from_floats([0.0, 1.0, 1.0, 1.0, 0.0], &device);
         let expected = 0.5 * ((-2.0_f32).exp().ln_1p() / 2.0 + 3.0 * (-1.0_f32).exp().ln_1p() / 4.0);
         assert!((number(balanced_binary(logits, positive, negative)) - expected).abs() < 1e-5);
+    }
+
+    #[test]
+    fn binary_and_dice_are_those_of_pytorch() {
+        let device = Device::flex();
+        let logits = Tensor::<2>::from_floats([[2.0, -1.0, 0.5], [-3.0, 0.0, 1.0]], &device);
+        let target = Tensor::<2>::from_floats([[1.0, 0.0, 0.25], [0.0, 0.0, 0.0]], &device);
+        // torch.nn.functional.binary_cross_entropy_with_logits(logits, target), and for Dice with p = sigmoid(logits):
+        // (1 - (2 * (p * t).sum(1) + 1) / (p.sum(1) + t.sum(1) + 1)).mean()
+        assert!((number(binary(logits.clone(), target.clone())) - 0.5573772).abs() < 1e-6);
+        assert!((number(dice(logits, target)) - 0.3985727).abs() < 1e-6);
     }
 
     #[test]

@@ -5,4 +5,5 @@ pub mod episode;
 pub mod loss;
 pub mod pocket;
 pub mod schedule;
+pub mod segmentation;
 pub mod vocabulary;

@@ -48,7 +48,9 @@ fn measures_are_opencvs() {
         let theirs = expected.tensor(name).expect(name).data();
         let theirs: Vec<f64> = theirs.as_chunks::<8>().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
         let ours = quality(&Photo::open(photo(file)).expect(file).pixels);
-        for (ours, theirs) in [ours.blur_score, ours.brightness_score, ours.contrast].into_iter().zip(theirs) {
+        let ours = [ours.blur_score, ours.brightness_score, ours.contrast, ours.black_share, ours.white_share];
+        assert_eq!(ours.len(), theirs.len());
+        for (ours, theirs) in ours.into_iter().zip(theirs) {
             assert!((ours - theirs).abs() <= 1e-6 * theirs.abs().max(1.0), "{file}: {ours} is not {theirs}");
         }
     }

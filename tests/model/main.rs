@@ -1,4 +1,4 @@
-//! From a file to features, against Pillow, OpenCV, transformers and open_clip: one program, because each that links the
+//! From a file to features, against Pillow, OpenCV, transformers, open_clip and timm: one program, because each that links the
 //! whole tensor stack takes long to build. The numbers lie in `tests/fixtures` beside the scripts that made them.
 
 mod decode;
@@ -6,4 +6,7 @@ mod hub;
 mod networks;
 mod pocket;
 mod preprocess;
+mod reference;
+mod segmentation;
 mod tokens;
+mod vision;

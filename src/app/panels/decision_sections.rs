@@ -262,6 +262,7 @@ pub fn network(ui: &mut Ui, desk: &mut Desk<'_>) {
     let preset = Recipe::for_method(recipe.method);
     titled(ui, desk, "Network", &recipe.model, |ui, desk| {
         model(ui, desk, &recipe);
+        memory_model(ui, desk, &recipe);
         layers(ui, desk, &recipe);
         input_size(ui, desk, &recipe);
         choice(
@@ -338,6 +339,17 @@ fn model(ui: &mut Ui, desk: &mut Desk<'_>, recipe: &Recipe) {
     let tooltip = "Catalogue id or folder of the network; pocket is built in. Everything is computed again.";
     draft(ui, desk, "Model", tooltip, "pocket", recipe.model.clone(), |recipe, text| {
         recipe.model = if text.is_empty() { "pocket".to_owned() } else { text.to_owned() };
+    });
+}
+
+fn memory_model(ui: &mut Ui, desk: &mut Desk<'_>, recipe: &Recipe) {
+    let tooltip = "Another network whose patches are compared with the references, e.g. DINOv2; empty compares those of the model.";
+    let now = recipe.memory_model.clone().unwrap_or_default();
+    draft(ui, desk, "Memory model", tooltip, "the same model", now, |recipe, text| {
+        recipe.memory_model = (!text.is_empty()).then(|| text.to_owned());
+        // Layers and input of another network would not fit this one.
+        recipe.memory_layers = None;
+        recipe.memory_input = None;
     });
 }
 

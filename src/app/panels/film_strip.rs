@@ -1,13 +1,18 @@
 //! The list of photos: thumbnail, name, verdict, score. Only visible rows are laid out, so ten thousand photos scroll as
 //! smoothly as ten.
 
+use std::fmt::Write as _;
+
 use egui::{Align2, Color32, CursorIcon, Pos2, Rect, Role, ScrollArea, Sense, Ui, WidgetInfo, pos2, vec2};
 use egui_material_icons::icons::{
-    ICON_BROKEN_IMAGE, ICON_CLOSE, ICON_IMAGE, ICON_SEARCH, ICON_THUMB_DOWN, ICON_THUMB_UP,
+    ICON_BROKEN_IMAGE, ICON_CLOSE, ICON_IMAGE, ICON_SEARCH, ICON_THUMB_DOWN, ICON_THUMB_UP, ICON_WARNING,
 };
 
 use crate::app::action::{Action, Desk};
-use crate::app::photo_list::{Counts, Decision, Entry, Filter, Outcome, Sort};
+use crate::app::command::Command;
+use crate::app::labels::Class;
+use crate::app::photo_list::{Agreement, Counts, Decision, Entry, Filter, Focus, Outcome, Rule, Sort};
+use crate::app::state::photos;
 use crate::app::theme::{self, palette};
 use crate::app::widgets::badge::{paint_badge, score_bar, text_at};
 use crate::app::widgets::icon_button;
@@ -22,6 +27,7 @@ pub fn show(ui: &mut Ui, desk: &mut Desk<'_>) {
         search(ui, desk);
         ui.add_space(theme::GRID);
         filters(ui, desk);
+        focus(ui, desk);
     });
     let shown = desk.state.photos.shown_len();
     if shown == 0 {
@@ -60,7 +66,9 @@ fn photo_row(ui: &mut Ui, desk: &mut Desk<'_>, entry: &Entry) {
     let selected = desk.state.selected == Some(entry.id);
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::click());
     let response = response.on_hover_cursor(CursorIcon::PointingHand);
-    response.widget_info(|| WidgetInfo::selected(Role::ListItem, true, selected, spoken(entry)));
+    response.widget_info(|| {
+        WidgetInfo::selected(Role::ListItem, true, selected, spoken(entry, desk.state.photos.classes()))
+    });
     let card = rect.shrink2(vec2(6.0, 2.0));
     if selected {
         ui.painter().rect_filled(card, theme::RADIUS, colours.selected);
@@ -75,14 +83,25 @@ fn photo_row(ui: &mut Ui, desk: &mut Desk<'_>, entry: &Entry) {
     let left = picture.right() + 10.0;
     let width = card.right() - left - 8.0;
     let mut job = egui::text::LayoutJob::default();
-    for (text, ink) in [(desk.state.photos.folder_prefix(entry), colours.ink_faint), (entry.name.clone(), colours.ink)]
-    {
+    let mut prefix = desk.state.photos.folder_prefix(entry);
+    if prefix.strip_suffix('/') == entry.label.as_deref() {
+        // The label on the right says it already.
+        prefix.clear();
+    }
+    for (text, ink) in [(prefix, colours.ink_faint), (entry.name.clone(), colours.ink)] {
         job.append(&text, 0.0, egui::TextFormat::simple(theme::body_font(), ink));
     }
-    job.wrap = egui::text::TextWrapping::truncate_at_width(width - if entry.decision.is_some() { 18.0 } else { 0.0 });
+    let decided = if entry.decision.is_some() { 20.0 } else { 0.0 };
+    let label = label_galley(ui, desk, entry, width * 0.42);
+    let taken = label.as_ref().map_or(0.0, |galley| galley.size().x + 8.0);
+    job.wrap = egui::text::TextWrapping::truncate_at_width(width - decided - taken);
     let galley = ui.painter().layout_job(job);
     let name_height = galley.size().y;
     ui.painter().galley(pos2(left, picture.top() + 3.0), galley, colours.ink);
+    if let Some(label) = label {
+        let at = pos2(card.right() - 8.0 - decided - label.size().x, picture.top() + 3.0 + name_height / 2.0);
+        ui.painter().galley(at - vec2(0.0, label.size().y / 2.0), label, colours.ink_soft);
+    }
     if let Some(decision) = entry.decision {
         let (icon, ink) = match decision {
             Decision::Accepted => (ICON_THUMB_UP, colours.ok),
@@ -103,11 +122,14 @@ fn photo_row(ui: &mut Ui, desk: &mut Desk<'_>, entry: &Entry) {
         }
         Outcome::Inspected(inspection) => {
             let badge = paint_badge(ui, pos2(left, middle), inspection.verdict);
+            let mut after = badge.right() + 8.0;
+            if !inspection.quality.passed {
+                after = quality_sign(ui, pos2(after - 2.0, middle), &inspection.quality.reason).right() + 6.0;
+            }
             let score = format!("{:.2}", inspection.normalised_score);
             let at = pos2(card.right() - 8.0, middle);
             let number = ui.painter().text(at, Align2::RIGHT_CENTER, score, theme::small_font(), colours.ink_soft);
-            let bar =
-                Rect::from_min_max(pos2(badge.right() + 8.0, middle - 2.0), pos2(number.left() - 8.0, middle + 2.0));
+            let bar = Rect::from_min_max(pos2(after, middle - 2.0), pos2(number.left() - 8.0, middle + 2.0));
             if bar.width() > 12.0 {
                 score_bar(ui, bar, inspection.normalised_score, inspection.verdict, colours);
             }
@@ -119,9 +141,32 @@ fn photo_row(ui: &mut Ui, desk: &mut Desk<'_>, entry: &Entry) {
     response.context_menu(|ui| photo_menu(ui, desk, entry));
 }
 
+/// The sign of a photo of doubtful quality; its tooltip says why. Returns its place.
+pub fn quality_sign(ui: &Ui, left_middle: Pos2, reason: &str) -> Rect {
+    let font = egui::FontId::new(14.0, ICON_WARNING.font_family());
+    let ink = palette(ui).uncertain;
+    let rect = ui.painter().text(left_middle, Align2::LEFT_CENTER, ICON_WARNING.codepoint, font, ink);
+    let sign = ui.interact(rect, ui.scope_id().with("quality"), Sense::hover());
+    sign.widget_info(|| WidgetInfo::labeled(Role::Label, true, "Doubtful photo"));
+    sign.on_hover_text(format!(
+        "Doubtful photo. {reason}\nThe limits stand in the recipe; the verdict is made all the same."
+    ));
+    rect
+}
+
+/// The label, with a sign where the verdict is wrong.
+fn label_galley(ui: &Ui, desk: &Desk<'_>, entry: &Entry, width: f32) -> Option<std::sync::Arc<egui::Galley>> {
+    let colours = palette(ui);
+    let label = entry.label.as_ref()?;
+    let wrong = matches!(entry.agreement(desk.state.photos.classes()), Some(Agreement::FalseAlarm | Agreement::Miss));
+    let (text, ink) = if wrong { (format!("≠ {label}"), colours.ng) } else { (label.to_string(), colours.ink_faint) };
+    let mut job = egui::text::LayoutJob::simple_singleline(text, theme::small_font(), ink);
+    job.wrap = egui::text::TextWrapping::truncate_at_width(width);
+    Some(ui.painter().layout_job(job))
+}
+
 /// What a right click on a photo offers.
 pub fn photo_menu(ui: &mut Ui, desk: &mut Desk<'_>, entry: &Entry) {
-    use crate::app::command::Command;
     ui.set_min_width(190.0);
     for command in [
         Command::Accept,
@@ -141,12 +186,22 @@ pub fn photo_menu(ui: &mut Ui, desk: &mut Desk<'_>, entry: &Entry) {
 }
 
 /// What a screen reader says of a photo.
-fn spoken(entry: &Entry) -> String {
-    match &entry.outcome {
+fn spoken(entry: &Entry, classes: &[Class]) -> String {
+    let mut text = match &entry.outcome {
         Outcome::Waiting => format!("{}, waiting", entry.name),
         Outcome::Failed(_) => format!("{}, cannot be read", entry.name),
-        Outcome::Inspected(i) => format!("{}, {}, score {:.2}", entry.name, i.verdict.word(), i.normalised_score),
+        Outcome::Inspected(i) => {
+            let doubt = if i.quality.passed { "" } else { ", doubtful photo" };
+            format!("{}, {}, score {:.2}{doubt}", entry.name, i.verdict.word(), i.normalised_score)
+        }
+    };
+    if let Some(label) = &entry.label {
+        let _ = write!(text, ", truly {label}");
     }
+    if let Some(agreement @ (Agreement::FalseAlarm | Agreement::Miss)) = entry.agreement(classes) {
+        let _ = write!(text, ", {}", agreement.word());
+    }
+    text
 }
 
 /// The thumbnail, or a sign in its place, centred in `rect`.
@@ -199,6 +254,54 @@ fn search(ui: &mut Ui, desk: &mut Desk<'_>) {
         });
         shown.response.on_hover_text("Order of the photos.").accessible_name("Sort photos");
     });
+}
+
+/// The chip of a closer look at some photos, or the way to one.
+fn focus(ui: &mut Ui, desk: &mut Desk<'_>) {
+    let colours = palette(ui);
+    if let Some(focus) = desk.state.photos.focus().cloned() {
+        ui.add_space(theme::GRID);
+        ui.horizontal(|ui| {
+            let shown = photos(desk.state.photos.shown_len());
+            let mut job = egui::text::LayoutJob::default();
+            let format = |ink| egui::TextFormat::simple(theme::small_font(), ink);
+            job.append(&focus.title, 0.0, format(colours.ink));
+            job.append(&format!("  {shown}  ×"), 0.0, format(colours.ink_soft));
+            job.wrap = egui::text::TextWrapping::truncate_at_width(ui.available_width() - 20.0);
+            let button = egui::Button::new(job).fill(colours.selected).stroke((1.0, colours.accent)).corner_radius(10);
+            let info = Command::ClearFocus.info();
+            let response = ui.add(button).on_hover_text(info.help).accessible_name(info.label);
+            if response.clicked() {
+                desk.run(Command::ClearFocus);
+            }
+        });
+        return;
+    }
+    let counts = desk.state.photos.counts();
+    if counts.labelled == 0 {
+        return;
+    }
+    let combo = egui::ComboBox::from_id_salt("label filter").selected_text(theme::small("Every label"));
+    let shown = combo.width(ui.available_width() - 8.0).show_ui(ui, |ui| {
+        let by_label = desk.state.label_counts();
+        let mut choices = Vec::new();
+        for class in desk.state.photos.classes() {
+            let count = by_label.get(&class.name).copied().unwrap_or(0);
+            choices.push((class.name.to_string(), count, Rule::Label(Some(class.name.clone()))));
+        }
+        choices.push(("no label".to_owned(), counts.total - counts.labelled, Rule::Label(None)));
+        choices.push(("misses".to_owned(), counts.misses, Rule::Misses));
+        choices.push(("false alarms".to_owned(), counts.false_alarms, Rule::FalseAlarms));
+        for (title, count, rule) in choices.into_iter().filter(|(_, count, _)| *count > 0) {
+            if ui.selectable_label(false, format!("{title}  {count}")).clicked() {
+                desk.push(Action::Focus(Some(Focus { title, rule })));
+            }
+        }
+    });
+    shown
+        .response
+        .on_hover_text("Show only photos of one label, or those judged wrong.")
+        .accessible_name("Filter by label");
 }
 
 fn filters(ui: &mut Ui, desk: &mut Desk<'_>) {

@@ -36,6 +36,10 @@ pub fn show(ui: &mut Ui, desk: &mut Desk<'_>) {
         ui.label(theme::small(text).color(colours.ink_faint))
             .on_hover_text("Share of normal parts that would score at least this high. Small means unusual.");
     }
+    if !inspection.quality.passed {
+        let text = format!("Doubtful photo. {}", inspection.quality.reason);
+        ui.label(theme::small(text).color(colours.uncertain));
+    }
     for warning in &inspection.photo.warnings {
         ui.label(theme::small(warning).color(colours.uncertain));
     }
@@ -147,6 +151,15 @@ fn facts(ui: &mut Ui, inspection: &crate::anomaly::Inspection) {
         ),
         ("Brightness", format!("{:.0} of 255", photo.quality.brightness_score), "Mean grey value."),
         ("Contrast", format!("{:.0}", photo.quality.contrast), "Standard deviation of the grey values."),
+        (
+            "Clipping",
+            format!(
+                "{:.1} % black, {:.1} % white",
+                100.0 * photo.quality.black_share,
+                100.0 * photo.quality.white_share
+            ),
+            "Share of pixels whose detail is lost in the dark or in glare.",
+        ),
         (
             "Time",
             format!("{:.0} + {:.0} + {:.0} + {:.0} ms", timings.decode, timings.features, timings.maps, timings.judge),

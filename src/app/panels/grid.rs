@@ -2,7 +2,7 @@
 
 use egui::{CursorIcon, Rect, Role, ScrollArea, Sense, StrokeKind, Ui, UiBuilder, WidgetInfo, pos2, vec2};
 
-use super::film_strip::{paint_thumbnail, photo_menu};
+use super::film_strip::{paint_thumbnail, photo_menu, quality_sign};
 use crate::app::action::{Action, Desk};
 use crate::app::photo_list::Entry;
 use crate::app::theme::{self, palette};
@@ -46,8 +46,11 @@ fn cell(ui: &mut Ui, desk: &mut Desk<'_>, entry: &Entry, rect: Rect) {
     } else if response.hovered() {
         ui.painter().rect_stroke(picture.expand(3.0), 6, (1.0, colours.ink_faint), StrokeKind::Outside);
     }
-    if let Some(verdict) = entry.verdict() {
-        paint_badge(ui, picture.left_bottom() + vec2(6.0, -14.0), verdict);
+    if let Some(inspection) = entry.inspection() {
+        let badge = paint_badge(ui, picture.left_bottom() + vec2(6.0, -14.0), inspection.verdict);
+        if !inspection.quality.passed {
+            quality_sign(ui, badge.right_center() + vec2(5.0, 0.0), &inspection.quality.reason);
+        }
     }
     let mut job = egui::text::LayoutJob::simple_singleline(entry.name.clone(), theme::small_font(), colours.ink_soft);
     job.wrap = egui::text::TextWrapping::truncate_at_width(picture.width());

@@ -3,7 +3,7 @@
 use egui::{Align, Button, Layout, Margin, ScrollArea, Stroke, Ui, vec2};
 use egui_material_icons::icons::{ICON_CONTENT_COPY, ICON_ERROR, ICON_IOS_SHARE};
 
-use super::{decision_sections, findings_tab, prompt_section, references_section};
+use super::{decision_sections, findings_tab, prompt_section, quality_section, references_section};
 use crate::app::action::Desk;
 use crate::app::command::Command;
 use crate::app::session::Tab;
@@ -80,6 +80,7 @@ fn recipe(ui: &mut Ui, desk: &mut Desk<'_>) {
     references_section::show(ui, desk);
     decision_sections::weights(ui, desk);
     decision_sections::decision(ui, desk);
+    quality_section::show(ui, desk);
     decision_sections::network(ui, desk);
 }
 

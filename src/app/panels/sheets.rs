@@ -5,7 +5,7 @@ use egui::{Id, Key, Modal, Modifiers, Role, ScrollArea, Sense, TextEdit, Ui, Wid
 use super::decision_sections::named;
 use super::toasts;
 use crate::app::action::{Action, Desk};
-use crate::app::command::{self, COMMANDS, HELD_KEYS, Menu, shortcut_text};
+use crate::app::command::{self, COMMANDS, Command, HELD_KEYS, Menu, shortcut_text};
 use crate::app::state::Sheet;
 use crate::app::theme::{self, palette};
 
@@ -16,6 +16,7 @@ pub fn show(ui: &mut Ui, desk: &mut Desk<'_>) {
         Sheet::Palette { query, row } => command_palette(ui, desk, query, row),
         Sheet::Keys => keys(ui, desk),
         Sheet::Messages => messages(ui, desk),
+        Sheet::Classes { new } => super::classes_sheet::show(ui, desk, new),
     };
     if desk.state.sheet != Sheet::None {
         // What was measured in this frame is centred in the next.
@@ -48,7 +49,7 @@ fn command_palette(ui: &mut Ui, desk: &mut Desk<'_>, mut query: String, mut row:
         if response.changed() {
             row = 0;
         }
-        let found = command::search(&query);
+        let found = command::search(&query, |info| desk.state.name_of(info));
         row = (row + usize::from(down)).saturating_sub(usize::from(up)).min(found.len().saturating_sub(1));
         ui.add_space(theme::GRID);
         if found.is_empty() {
@@ -77,7 +78,7 @@ fn command_palette(ui: &mut Ui, desk: &mut Desk<'_>, mut query: String, mut row:
     modal.should_close()
 }
 
-fn palette_row(ui: &mut Ui, desk: &Desk<'_>, info: &command::Info, on: bool, follow: bool) -> bool {
+fn palette_row(ui: &mut Ui, desk: &Desk<'_>, info: &'static command::Info, on: bool, follow: bool) -> bool {
     let colours = palette(ui);
     let allowed = desk.state.allows(info.command);
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 40.0), Sense::click());
@@ -93,7 +94,7 @@ fn palette_row(ui: &mut Ui, desk: &Desk<'_>, info: &command::Info, on: bool, fol
     painter.text(
         pos2(rect.left() + 10.0, rect.center().y - 8.0),
         egui::Align2::LEFT_CENTER,
-        info.label,
+        desk.state.name_of(info),
         theme::body_font(),
         ink,
     );
@@ -128,19 +129,29 @@ fn keys(ui: &mut Ui, _desk: &mut Desk<'_>) -> bool {
                     ui.label(theme::small(what).color(colours.ink_soft));
                 });
             };
-            for (menu, column) in [(Menu::File, 0), (Menu::Edit, 0), (Menu::Photo, 1), (Menu::View, 2), (Menu::Help, 1)]
-            {
+            let places = [
+                (Menu::File, 0),
+                (Menu::Edit, 0),
+                (Menu::Help, 0),
+                (Menu::Photo, 1),
+                (Menu::Label, 1),
+                (Menu::Measure, 1),
+                (Menu::View, 2),
+            ];
+            for (menu, column) in places {
                 let ui = &mut columns[column];
                 ui.label(theme::strong(menu.label()));
                 for info in COMMANDS.iter().filter(|info| info.menu == menu) {
-                    if let Some(shortcut) = &info.shortcut {
-                        let keys = shortcut_text(ui.ctx(), shortcut);
-                        row(ui, &keys, info.label);
+                    match (info.command, &info.shortcut) {
+                        // Nine keys, one line.
+                        (Command::Label(0), _) => row(ui, "1 – 9", "Label as class 1 – 9"),
+                        (Command::Label(_), _) | (_, None) => {}
+                        (_, Some(shortcut)) => row(ui, &shortcut_text(ui.ctx(), shortcut), info.label),
                     }
                 }
                 ui.add_space(theme::GAP);
             }
-            let ui = &mut columns[2];
+            let ui = &mut columns[0];
             ui.label(theme::strong("Mouse and held keys"));
             for (keys, what) in HELD_KEYS {
                 row(ui, keys, what);

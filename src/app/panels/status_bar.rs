@@ -92,7 +92,7 @@ pub fn step_text(step: Step, done: usize, total: usize) -> String {
 }
 
 /// ` · 12 s left`, or nothing.
-fn time_left(seconds: Option<f64>) -> String {
+pub fn time_left(seconds: Option<f64>) -> String {
     match seconds {
         Some(seconds) if seconds >= 90.0 => format!(" · {:.0} min left", seconds / 60.0),
         Some(seconds) => format!(" · {:.0} s left", seconds.max(1.0)),

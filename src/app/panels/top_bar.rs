@@ -5,8 +5,14 @@ use egui_material_icons::icons::{ICON_IOS_SHARE, ICON_MEMORY, ICON_SEARCH};
 
 use crate::app::action::Desk;
 use crate::app::command::{COMMANDS, Command, Menu, shortcut_text};
+use crate::app::session::Page;
 use crate::app::theme::{self, palette};
 use crate::app::widgets::primary_button;
+use crate::model::ModelInfo;
+
+/// Room from which the button of the palette says what it is for, and from which there is a chip for the model.
+const SPELT_OUT: f32 = 250.0;
+const CHIP: f32 = 150.0;
 
 /// Shows the bar.
 pub fn show(ui: &mut Ui, desk: &mut Desk<'_>) {
@@ -21,6 +27,8 @@ pub fn show(ui: &mut Ui, desk: &mut Desk<'_>) {
             let button = Button::new(RichText::new(menu.label()).color(colours.ink_soft)).frame_when_inactive(false);
             egui::containers::menu::MenuButton::from_button(button).ui(ui, |ui| menu_items(ui, desk, menu));
         }
+        ui.add_space(theme::WIDE_GAP);
+        pages(ui, desk);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.spacing_mut().item_spacing.x = theme::GAP;
             let info = Command::ExportAll.info();
@@ -32,7 +40,9 @@ pub fn show(ui: &mut Ui, desk: &mut Desk<'_>) {
                 desk.run(Command::ExportAll);
             }
             palette_button(ui, desk);
-            model_chip(ui, desk);
+            if ui.available_width() > CHIP {
+                model_chip(ui, desk);
+            }
         });
     });
 }
@@ -48,19 +58,44 @@ fn mark(ui: &mut Ui) {
     painter.line(crack, (1.7, colours.on_accent));
 }
 
+/// What fills the middle of the window.
+fn pages(ui: &mut Ui, desk: &mut Desk<'_>) {
+    let colours = palette(ui);
+    for page in Page::ALL {
+        let command = Command::Page(page);
+        let on = desk.state.look.page == page;
+        let (ink, fill) =
+            if on { (colours.ink, colours.raised) } else { (colours.ink_faint, egui::Color32::TRANSPARENT) };
+        let button = Button::new(theme::strong(page.label()).color(ink)).fill(fill).stroke(egui::Stroke::NONE);
+        let response = ui.add(button.min_size(vec2(0.0, 7.0 * theme::GRID)));
+        let response = response.on_hover_text(format!("{} {}", command.info().help, shortcut(ui, command)));
+        response.widget_info(|| egui::WidgetInfo::selected(egui::Role::Tab, true, on, page.label()));
+        if on {
+            let line = response.rect.shrink2(vec2(theme::GAP, 0.0));
+            ui.painter().hline(line.x_range(), line.bottom() + 1.0, (2.0, colours.accent));
+        }
+        if response.clicked() {
+            desk.run(command);
+        }
+    }
+}
+
 fn shortcut(ui: &Ui, command: Command) -> String {
     command.info().shortcut.map_or_else(String::new, |shortcut| format!("({})", shortcut_text(ui.ctx(), &shortcut)))
 }
 
 fn menu_items(ui: &mut Ui, desk: &mut Desk<'_>, menu: Menu) {
     ui.set_min_width(250.0);
-    for info in COMMANDS.iter().filter(|info| info.menu == menu) {
-        let mut button = Button::new(label_in_menu(desk, info.command, info.label));
+    let classes = desk.state.photos.classes().len();
+    let missing = |command| matches!(command, Command::Label(place) if place >= classes);
+    for info in COMMANDS.iter().filter(|info| info.menu == menu && !missing(info.command)) {
+        let label = desk.state.name_of(info);
+        let mut button = Button::new(label_in_menu(desk, info.command, &label));
         if let Some(shortcut) = &info.shortcut {
             button = button.shortcut_text(shortcut_text(ui.ctx(), shortcut));
         }
         let enabled = desk.state.allows(info.command);
-        if ui.add_enabled(enabled, button).on_hover_text(info.help).accessible_name(info.label).clicked() {
+        if ui.add_enabled(enabled, button).on_hover_text(info.help).accessible_name(label.as_ref()).clicked() {
             desk.run(info.command);
             ui.close();
         }
@@ -74,8 +109,16 @@ fn menu_items(ui: &mut Ui, desk: &mut Desk<'_>, menu: Menu) {
                 | Command::LastPhoto
                 | Command::Undecide
                 | Command::ZoomOut
+                | Command::ToggleAdvance
+                | Command::LabelByDecision
+                | Command::ExportEvaluation
+                | Command::LabelsFromClasses
+                | Command::StopLab
+                | Command::AddModelFolder
+                | Command::ClearFocus
+                | Command::Page(Page::Benchmark)
                 | Command::ToggleGrid
-                | Command::ToggleHistogram
+                | Command::ToggleLabels
         );
         if group_ends {
             ui.separator();
@@ -108,6 +151,11 @@ fn palette_button(ui: &mut Ui, desk: &mut Desk<'_>) {
     ))
     .shortcut_text(theme::small(keys).color(colours.ink_faint))
     .min_size(vec2(240.0, 7.0 * theme::GRID));
+    let button = if ui.available_width() < SPELT_OUT {
+        Button::new(ICON_SEARCH.rich_text().size(15.0).color(colours.ink_faint)).min_size(vec2(0.0, 7.0 * theme::GRID))
+    } else {
+        button
+    };
     if ui.add(button).on_hover_text(info.help).accessible_name("Find a command").clicked() {
         desk.run(Command::Palette);
     }
@@ -117,17 +165,22 @@ fn model_chip(ui: &mut Ui, desk: &Desk<'_>) {
     let colours = palette(ui);
     let engine = &desk.state.engine;
     let Some(model) = &engine.model else { return };
-    let text = format!("{} · {}", model.id, engine.device.split(" (").next().unwrap_or(&engine.device));
-    let details = format!(
-        "Model {}: {} blocks, width {}, patches of {} px, input {} px.\nDevice: {}.\nSHA-256 {}…",
-        model.id,
-        model.layers,
-        model.width,
-        model.patch_size,
-        model.image_size,
-        engine.device,
-        model.sha256.get(..16).unwrap_or(&model.sha256)
-    );
+    let memory = engine.memory_model.as_ref();
+    let name = memory.map_or_else(|| model.id.clone(), |memory| format!("{} + {}", model.id, memory.id));
+    let text = format!("{name} · {}", engine.device.split(" (").next().unwrap_or(&engine.device));
+    let describe = |title: &str, model: &ModelInfo| {
+        format!(
+            "{title} {}: {} blocks, width {}, patches of {} px, input {} px, SHA-256 {}….\n",
+            model.id,
+            model.layers,
+            model.width,
+            model.patch_size,
+            model.image_size,
+            model.sha256.get(..16).unwrap_or(&model.sha256)
+        )
+    };
+    let memory = memory.map_or_else(String::new, |memory| describe("Memory model", memory));
+    let details = format!("{}{memory}Device: {}.", describe("Model", model), engine.device);
     ui.label(theme::small(text).color(colours.ink_faint)).on_hover_text(&details);
     ui.label(ICON_MEMORY.rich_text().size(15.0).color(colours.ink_faint)).on_hover_text(details);
 }

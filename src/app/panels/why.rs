@@ -17,8 +17,8 @@ pub struct Explanation {
     /// Weighted, standardised share of the words and of the references; their sum is the patch's score before smoothing.
     pub text_share: f32,
     pub memory_share: f32,
-    /// Anomalous share of the text softmax, 0–1.
-    pub text: f32,
+    /// Anomalous share of the text softmax, 0–1; `None` where no network reads words.
+    pub text: Option<f32>,
     /// Distance to the nearest reference patch; `None` without references.
     pub distance: Option<f32>,
     pub nearest: Option<NearestPatch>,
@@ -42,7 +42,7 @@ pub fn explain(view: &View, place: Pos2) -> Option<Explanation> {
         col,
         text_share,
         memory_share,
-        text: *evidence.text.values.get(patch)?,
+        text: evidence.text.as_ref().and_then(|text| text.values.get(patch).copied()),
         distance: evidence.memory.as_ref().and_then(|memory| memory.values.get(patch).copied()),
         nearest: evidence.nearest.get(patch).copied(),
         background: !evidence.foreground.get(patch).copied().unwrap_or(true),
@@ -84,8 +84,8 @@ pub fn show(ui: &mut Ui, desk: &mut Desk<'_>, view: &View) {
             && let Some(path) = view.recipe.references.get(nearest.reference as usize).cloned()
         {
             let centre = (f32::from(nearest.row) + 0.5, f32::from(nearest.col) + 0.5);
-            let keep = view.recipe.input.keep_aspect;
-            let known = (evidence.rows, evidence.cols);
+            let keep = view.recipe.memory_geometry().keep_aspect;
+            let known = evidence.memory_grid;
             crop(ui, desk, &path, centre, |size| grid_of(size, known, keep), side, "Nearest normal");
         }
     });
@@ -95,7 +95,9 @@ pub fn show(ui: &mut Ui, desk: &mut Desk<'_>, view: &View) {
     }
     let sum = why.text_share + why.memory_share;
     let scale = why.text_share.abs().max(why.memory_share.abs()).max(view.calibration.pixel_threshold.abs());
-    share_bar(ui, "Words", why.text_share, scale, &format!("anomalous {:.0} %", 100.0 * why.text));
+    if let Some(text) = why.text {
+        share_bar(ui, "Words", why.text_share, scale, &format!("anomalous {:.0} %", 100.0 * text));
+    }
     if let Some(distance) = why.distance {
         share_bar(ui, "References", why.memory_share, scale, &format!("distance {distance:.3}"));
     }

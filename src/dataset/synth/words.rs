@@ -483,7 +483,7 @@ const COLOURS: &[(&str, [f32; 3])] = &[
 ];
 
 /// The nearest colour word.
-fn colour_word(rgb: [f32; 3]) -> &'static str {
+pub fn colour_word(rgb: [f32; 3]) -> &'static str {
     let distance = |c: &[f32; 3]| -> f32 { c.iter().zip(rgb).map(|(a, b)| (a - b) * (a - b)).sum() };
     COLOURS.iter().min_by(|a, b| distance(&a.1).total_cmp(&distance(&b.1))).map_or("grey", |c| c.0)
 }

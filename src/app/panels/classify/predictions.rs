@@ -1,0 +1,166 @@
+//! What was predicted: the photo on view with a bar per label, and the matrix of all photos whose class is known.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use egui::{Align2, Rect, Sense, Ui, pos2, vec2};
+
+use crate::app::action::{Action, Desk};
+use crate::app::classifying::Predicted;
+use crate::app::panels::evaluate::per_class;
+use crate::app::panels::film_strip::paint_thumbnail;
+use crate::app::photo_list::{Focus, Rule};
+use crate::app::state::photos;
+use crate::app::theme::{self, palette};
+use crate::app::widgets::figure;
+use crate::app::widgets::matrix::{Cell, Matrix, Tone, matrix as draw};
+use crate::classify::{ClassifiedPhoto, NONE};
+
+/// Shows both.
+pub fn show(ui: &mut Ui, desk: &mut Desk<'_>) {
+    let colours = palette(ui);
+    let Some(predicted) = desk.state.classifying.shown().cloned() else {
+        ui.label(theme::strong("Predictions"));
+        let text = "The photo on view with a bar for each label, and the confusion matrix appear here.";
+        ui.label(theme::small(text).color(colours.ink_faint));
+        return;
+    };
+    on_view(ui, desk, &predicted);
+    ui.add_space(theme::WIDE_GAP);
+    matrix(ui, desk, &predicted);
+}
+
+/// The photo on view with its bars.
+fn on_view(ui: &mut Ui, desk: &mut Desk<'_>, predicted: &Predicted) {
+    let colours = palette(ui);
+    let Some(entry) = desk.state.selected.and_then(|id| desk.state.photos.get(id)).cloned() else { return };
+    ui.horizontal_top(|ui| {
+        let (picture, _) = ui.allocate_exact_size(vec2(112.0, 112.0), Sense::hover());
+        paint_thumbnail(ui, desk, &entry, picture);
+        ui.vertical(|ui| {
+            ui.label(theme::strong(&entry.name));
+            let Some(photo) = predicted.of(&entry.path) else {
+                ui.label(theme::small("This photo is not among those classified.").color(colours.ink_faint));
+                return;
+            };
+            let said = photo.prediction.and_then(|label| predicted.classification.labels.get(label));
+            let said = said.map_or(NONE, String::as_str);
+            let (text, ink) = match photo.truth.and_then(|truth| predicted.classification.labels.get(truth)) {
+                Some(truth) if truth == said => (format!("✓ {said}"), colours.ok),
+                Some(truth) => (format!("× {said}, truly {truth}"), colours.ng),
+                None => (said.to_owned(), colours.ink),
+            };
+            ui.label(theme::strong(text).color(ink));
+            bars(ui, predicted, photo);
+        });
+    });
+}
+
+fn bars(ui: &mut Ui, predicted: &Predicted, photo: &ClassifiedPhoto) {
+    let colours = palette(ui);
+    let mut order: Vec<usize> = (0..photo.scores.len()).collect();
+    order.sort_by(|&a, &b| photo.scores[b].total_cmp(&photo.scores[a]));
+    let width = ui.available_width().min(420.0);
+    for label in order.into_iter().take(8) {
+        let (name, share) = (&predicted.classification.labels[label], photo.scores[label]);
+        let (rect, response) = ui.allocate_exact_size(vec2(width, 18.0), Sense::hover());
+        let spoken = format!("{name} {:.0} %", 100.0 * share);
+        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, &spoken));
+        let painter = ui.painter();
+        let track = Rect::from_min_max(
+            pos2(rect.left() + 108.0, rect.center().y - 4.0),
+            pos2(rect.right() - 44.0, rect.center().y + 4.0),
+        );
+        let mut job = egui::text::LayoutJob::simple_singleline(name.clone(), theme::small_font(), colours.ink_soft);
+        job.wrap = egui::text::TextWrapping::truncate_at_width(100.0);
+        let galley = painter.layout_job(job);
+        painter.galley(pos2(rect.left(), rect.center().y - galley.size().y / 2.0), galley, colours.ink_soft);
+        painter.rect_filled(track, 2, colours.hover);
+        let mut filled = track;
+        filled.set_width(track.width() * share.clamp(0.0, 1.0) as f32);
+        let chosen = photo.prediction == Some(label);
+        painter.rect_filled(filled, 2, if chosen { colours.accent } else { colours.ink_faint });
+        let at = pos2(rect.right(), rect.center().y);
+        let text = format!("{:.0} %", 100.0 * share);
+        painter.text(at, Align2::RIGHT_CENTER, text, theme::small_font(), colours.ink_soft);
+    }
+}
+
+/// Predicted against true class: figures, matrix, bars per class.
+pub fn matrix(ui: &mut Ui, desk: &mut Desk<'_>, predicted: &Arc<Predicted>) {
+    let colours = palette(ui);
+    ui.label(theme::strong("Predicted classes"));
+    ui.label(theme::small(&predicted.title).color(colours.ink_faint));
+    ui.add_space(theme::GRID);
+    let Some(figures) = &predicted.figures else {
+        let text = "No photo's class is known. Label photos, and the confusion matrix appears.";
+        ui.label(theme::small(text).color(colours.ink_faint));
+        return;
+    };
+    let confusion = &figures.confusion;
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing = vec2(2.0 * theme::WIDE_GAP, theme::GAP);
+        let (accuracy, f1) = (figures.accuracy_interval, figures.macro_f1_interval);
+        let interval = |low: f64, high: f64| format!("95 % of bootstrap draws lie between {low:.3} and {high:.3}.");
+        let text = format!("{:.1} %", 100.0 * figures.report.accuracy);
+        figure(ui, &text, "accuracy", &interval(accuracy.lower, accuracy.upper));
+        let text = format!("{:.3}", figures.report.macro_average.f1);
+        figure(ui, &text, "macro F1", &interval(f1.lower, f1.upper));
+        let text = format!("{:.1} %", 100.0 * figures.top_2);
+        figure(ui, &text, "among the first two", "Photos whose true class is one of the two most probable.");
+        figure(ui, &confusion.total().to_string(), "photos", "Photos whose class is known.");
+    });
+    ui.add_space(theme::GAP);
+    let names = confusion.labels().to_vec();
+    let rejects = confusion.rejected().iter().any(|&count| count > 0);
+    let mut columns = names.clone();
+    if rejects {
+        columns.push(NONE.to_owned());
+    }
+    let count = |row: usize, column: usize| {
+        if column < names.len() { confusion.counts()[row][column] } else { confusion.rejected()[row] }
+    };
+    let share = |row: usize, column: usize| count(row, column) as f32 / confusion.support(row).max(1) as f32;
+    let title = |row: usize, column: usize| format!("{} taken for {}", names[row], columns[column]);
+    let chosen = desk.state.photos.focus().map(|focus| focus.title.clone());
+    let chosen = (0..names.len())
+        .flat_map(|row| (0..columns.len()).map(move |column| (row, column)))
+        .find(|&(row, column)| chosen.as_deref() == Some(&title(row, column)));
+    let clicked = draw(
+        ui,
+        &Matrix {
+            axes: ("truly", "predicted"),
+            rows: &names,
+            columns: &columns,
+            cell: &|row, column| Cell {
+                count: count(row, column) as usize,
+                share: share(row, column),
+                tone: match column {
+                    _ if column >= names.len() => Tone::Open,
+                    _ if column == row => Tone::Right,
+                    _ => Tone::Wrong,
+                },
+            },
+            name: &|row, column| {
+                let count = photos(count(row, column) as usize);
+                format!("{}: {count}, {:.1} % of the row", title(row, column), 100.0 * share(row, column))
+            },
+            chosen,
+        },
+    );
+    if let Some((row, column)) = clicked {
+        let wanted = (column < names.len()).then_some(column);
+        let of_cell = |photo: &&ClassifiedPhoto| photo.truth == Some(row) && photo.prediction == wanted;
+        let ids: HashSet<_> = predicted
+            .classification
+            .photos
+            .iter()
+            .filter(of_cell)
+            .filter_map(|photo| desk.state.photos.by_path(&photo.path))
+            .collect();
+        let focus = Focus { title: title(row, column), rule: Rule::Photos(Arc::new(ids)) };
+        desk.push(Action::Focus((chosen != Some((row, column))).then_some(focus)));
+    }
+    ui.add_space(theme::WIDE_GAP);
+    per_class(ui, &figures.report);
+}

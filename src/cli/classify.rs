@@ -1,0 +1,299 @@
+//! `hairline classify`: labels for photos by words alone. Several models side by side, each in its own folder, with a
+//! comparison.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use clap::{ArgGroup, Args};
+
+use super::console::Console;
+use super::lab::Bench;
+use super::{Common, interrupt};
+use crate::classify::job::{self, Embedding};
+use crate::classify::{Augmentation, LabelPrompts, TextBank};
+use crate::dataset::export::{ExportFormat, ExportSet};
+use crate::dataset::labels::{self, LabelledPhoto};
+use crate::photo::Failure;
+use crate::report::{self, ClassificationRun, ComparedRun, ModelIdentity};
+use crate::{Error, Result};
+
+/// Arguments of `hairline classify`.
+#[derive(Clone, Debug, Args)]
+#[command(group = ArgGroup::new("words").required(true).multiple(true).args(["labels", "prompts", "labels_from"]))]
+pub struct ClassifyArgs {
+    /// Folder of photos, searched at every depth; sub-folders with a label's name tell the true class
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+    /// Labels, separated by commas [default: those of --prompts, else those of --labels-from]
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
+    labels: Vec<String>,
+    /// Folder for the results; it is created
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Catalogue id, or a folder in the Hugging Face layout; may be repeated [default: the embedded `pocket`]
+    #[arg(long = "model", id = "model", value_name = "ID|DIR", help_heading = "Common options")]
+    models: Vec<String>,
+    /// Sentences around each phrase, a RON list; {} stands for the phrase [default: those of a new recipe]
+    #[arg(long, value_name = "FILE.ron")]
+    templates: Option<PathBuf>,
+    /// Phrases of each label, a RON map of label to list; {} stands for the object [default: the label's own name]
+    #[arg(long, value_name = "FILE.ron")]
+    prompts: Option<PathBuf>,
+    /// What is being looked at; replaces {} in phrases
+    #[arg(long, value_name = "NAME", default_value = "")]
+    object: String,
+    /// True classes from a table (columns path, label) or a COCO file instead of sub-folders
+    #[arg(long, value_name = "FILE")]
+    labels_from: Option<PathBuf>,
+    /// Look at each photo in several views: shifts, flips, rotations, crops
+    #[arg(long, value_name = "KINDS", value_delimiter = ',', value_parser = augmentation)]
+    augment: Vec<Augmentation>,
+    /// Cosines are divided by it before the softmax [default: what the model was trained with]
+    #[arg(long, value_name = "T", allow_negative_numbers = true)]
+    temperature: Option<f32>,
+    /// Give no label when the best is ahead of the second by less than this probability
+    #[arg(long, value_name = "P", default_value_t = 0.0, allow_negative_numbers = true)]
+    margin: f64,
+    /// Compare with an earlier run's predictions.csv
+    #[arg(long, value_name = "FILE.csv")]
+    against: Option<PathBuf>,
+    /// Write the predictions for other programs as well: coco, fiftyone, labelstudio
+    #[arg(long, value_name = "FORMATS", value_delimiter = ',', value_parser = export_format)]
+    export: Vec<ExportFormat>,
+    /// Print metrics.json to stdout instead of a table
+    #[arg(long)]
+    json: bool,
+    /// Compute everything anew: neither read nor fill the cache of features on disk
+    #[arg(long)]
+    no_cache: bool,
+}
+
+fn augmentation(text: &str) -> std::result::Result<Augmentation, String> {
+    text.parse().map_err(|error: Error| error.to_string())
+}
+
+/// Parses a format of `--export`.
+pub fn export_format(text: &str) -> std::result::Result<ExportFormat, String> {
+    text.parse().map_err(|error: Error| error.to_string())
+}
+
+/// Classifies and reports.
+pub fn run(args: ClassifyArgs, common: &Common, console: &Console) -> Result<()> {
+    interrupt::listen()?;
+    let mut prompts = LabelPrompts::new(&args.labels);
+    prompts.object.clone_from(&args.object);
+    if let Some(path) = &args.prompts {
+        prompts.read_phrases(path)?;
+    }
+    let (photos, mut failures) = photos(&args, &mut prompts, console)?;
+    if let Some(path) = &args.templates {
+        prompts.read_templates(path)?;
+    }
+    prompts.check()?;
+    let earlier = args.against.as_deref().map(report::read_predictions).transpose()?;
+    report::create_folder(&args.out)?;
+
+    let models = if args.models.is_empty() { vec!["pocket".to_owned()] } else { args.models.clone() };
+    let folders = model_folders(&args.out, &models);
+    let mut bench = Bench::start(common, !args.no_cache, console)?;
+    let (mut runs, mut cancelled) = (Vec::new(), false);
+    for (model, folder) in models.iter().zip(&folders) {
+        let run = one_model(&args, model, &photos, &prompts, &failures, common, &mut bench)?;
+        cancelled |= run.cancelled;
+        report::write_classification(folder, &run)?;
+        let made_by = format!("Hairline {}, {}", env!("CARGO_PKG_VERSION"), run.models[0].id);
+        for format in &args.export {
+            ExportSet::from_classification(&run.classification, &made_by).write(*format, folder)?;
+        }
+        console.note(in_short(&run, folder));
+        runs.push(run);
+        if cancelled {
+            break;
+        }
+    }
+    let names: Vec<String> = runs.iter().map(|run| run.models[0].id.clone()).collect();
+    let mut compared: Vec<ComparedRun<'_>> = runs
+        .iter()
+        .zip(&names)
+        .map(|(run, name)| ComparedRun { name, classification: &run.classification, figures: run.figures.as_ref() })
+        .collect();
+    let figures = earlier.as_ref().map(|run| run.figures(common.seed.unwrap_or(0))).transpose()?.flatten();
+    if let Some(earlier) = &earlier {
+        compared.push(ComparedRun { name: "earlier run", classification: earlier, figures: figures.as_ref() });
+    }
+    if compared.len() > 1 && compared.iter().all(|run| run.figures.is_some()) {
+        report::write_comparison(&args.out, &compared)?;
+        console.note(format!("Comparison: {}", args.out.join("comparison.txt").display()));
+    } else if compared.len() > 1 {
+        console.warn("There is nothing to compare: no photo's true class is known.");
+    }
+    say(&runs, args.json)?;
+    if cancelled {
+        return Err(Error::Cancelled);
+    }
+    if let Some(run) = runs.first() {
+        failures.clone_from(&run.failures);
+    }
+    failed(failures.len())
+}
+
+/// The photos with their true classes; labels where none were given yet.
+fn photos(
+    args: &ClassifyArgs,
+    prompts: &mut LabelPrompts,
+    console: &Console,
+) -> Result<(Vec<LabelledPhoto>, Vec<Failure>)> {
+    let names = prompts.names();
+    let mut found = labels::from_folders(&args.dir, Some(&names));
+    if let Some(file) = &args.labels_from {
+        let given = labels::from_file(file, &args.dir)?;
+        if prompts.labels.is_empty() {
+            let mut names: Vec<String> = given.iter().filter_map(|photo| photo.label.clone()).collect();
+            names.sort();
+            names.dedup();
+            *prompts = LabelPrompts { object: prompts.object.clone(), ..LabelPrompts::new(&names) };
+        }
+        labels::apply(&mut found.photos, &given);
+    } else {
+        for (folder, count) in &found.other_folders {
+            console.note(format!(
+                "The sub-folder {} is no label; its {count} photos have no true class.",
+                folder.display()
+            ));
+        }
+    }
+    for failure in &found.failures {
+        Console::failure(&failure.error);
+    }
+    let photos = outside(found.photos, &args.out);
+    if photos.is_empty() {
+        return Err(found.failures.into_iter().next().map_or_else(
+            || Error::input("The folder has no photo to classify.").at(&args.dir),
+            |failure| failure.error,
+        ));
+    }
+    Ok((photos, found.failures))
+}
+
+/// The photos that do not lie in the folder for results: pictures of an earlier run are no photos of parts.
+pub fn outside(photos: Vec<LabelledPhoto>, out: &Path) -> Vec<LabelledPhoto> {
+    let out = out.canonicalize().unwrap_or_else(|_| out.to_owned());
+    let inside = |photo: &LabelledPhoto| photo.path.canonicalize().is_ok_and(|path| path.starts_with(&out));
+    photos.into_iter().filter(|photo| !inside(photo)).collect()
+}
+
+/// Where each model's files go: the folder itself for one, a sub-folder each for several.
+fn model_folders(out: &Path, models: &[String]) -> Vec<PathBuf> {
+    if models.len() == 1 {
+        return vec![out.to_owned()];
+    }
+    // A model's name may end in `.5` or the like, which is no file extension.
+    let names: Vec<PathBuf> = models.iter().map(|model| format!("{}.", model.trim_end_matches('/')).into()).collect();
+    report::unique_stems(&names).iter().map(|stem| out.join(stem)).collect()
+}
+
+fn one_model(
+    args: &ClassifyArgs,
+    model: &str,
+    photos: &[LabelledPhoto],
+    prompts: &LabelPrompts,
+    failures: &[Failure],
+    common: &Common,
+    bench: &mut Bench<'_>,
+) -> Result<ClassificationRun> {
+    let work = {
+        let (model, photos, prompts) = (model.to_owned(), photos.to_vec(), prompts.clone());
+        let (augment, temperature) = (args.augment.clone(), args.temperature);
+        let total = photos.len();
+        move |lab: &mut crate::engine::Lab<'_, '_>| -> Result<(Embedding, TextBank, f32)> {
+            // The words first: they are quick, and mistakes in them show before the photos are embedded.
+            let bank = job::text_bank(lab, &model, &prompts)?;
+            let temperature = match temperature {
+                Some(temperature) => temperature,
+                None => job::trained_temperature(lab, &model)?,
+            };
+            let embedding = job::embed(lab, &model, &photos, &augment, |lab, done| lab.progress(done, total))?;
+            Ok((embedding, bank, temperature))
+        }
+    };
+    let (embedding, bank, temperature) = bench.run(photos.len(), "photos embedded", work)?;
+    for failure in &embedding.failures {
+        Console::failure(&failure.error);
+    }
+    let Embedding { embedded, failures: unread, cancelled } = embedding;
+    let classification = job::zero_shot(&embedded, prompts, &bank, temperature, args.margin)?;
+    let augment: Vec<&str> = args.augment.iter().map(|kind| kind.name()).collect();
+    let settings = [
+        ("Labels", prompts.names().join(", ")),
+        ("Phrases", prompts.labels.iter().map(|label| label.phrases.len()).sum::<usize>().to_string()),
+        ("Templates", prompts.templates.len().to_string()),
+        ("Object", args.object.clone()),
+        ("Scale", format!("temperature {temperature}, margin {}", args.margin)),
+        ("Views", if augment.is_empty() { "the photo as it is".to_owned() } else { augment.join(", ") }),
+    ];
+    Ok(ClassificationRun {
+        title: "Zero-shot classification".to_owned(),
+        created: report::utc(SystemTime::now()),
+        figures: classification.figures(common.seed.unwrap_or(0))?,
+        xray: job::xray(&embedded, prompts, &bank)?,
+        classification,
+        models: vec![ModelIdentity { id: embedded.backbone.id, sha256: embedded.backbone.sha256 }],
+        device: embedded.device,
+        settings: settings
+            .into_iter()
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
+        failures: failures.iter().cloned().chain(unread).collect(),
+        cancelled,
+        ..ClassificationRun::default()
+    })
+}
+
+/// One line for stderr.
+pub fn in_short(run: &ClassificationRun, folder: &Path) -> String {
+    let photos = run.classification.photos.len();
+    let figures = run.figures.as_ref().map_or_else(
+        || "true classes unknown".to_owned(),
+        |figures| {
+            let report = &figures.report;
+            format!("accuracy {:.3}, macro F1 {:.3}", report.accuracy, report.macro_average.f1)
+        },
+    );
+    let models: Vec<&str> = run.models.iter().map(|model| model.id.as_str()).collect();
+    format!("{}: {photos} photos, {figures}. Results: {}", models.join(" + "), folder.join("report.txt").display())
+}
+
+/// Data to stdout: a row per photo and model, or the metrics as one JSON document.
+pub fn say(runs: &[ClassificationRun], json: bool) -> Result<()> {
+    if json {
+        let documents: Vec<serde_json::Value> = runs.iter().map(report::metrics_json).collect::<Result<_>>()?;
+        return match documents.as_slice() {
+            [one] => Console::print_json(one),
+            several => Console::print_json(&several),
+        };
+    }
+    for run in runs {
+        let labels = &run.classification.labels;
+        let width = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0);
+        for photo in &run.classification.photos {
+            let label = photo.prediction.map_or(crate::classify::NONE, |label| &labels[label]);
+            let row = format!("{label:<width$}  {:.3}  {}", photo.confidence(), photo.path.display());
+            if !Console::print(&row) {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The error for a batch in which some photos failed.
+pub fn failed(count: usize) -> Result<()> {
+    match count {
+        0 => Ok(()),
+        1 => Err(Error::input("One file could not be used; the rest is done. It is named above and in metrics.json.")),
+        n => Err(Error::input(format!(
+            "{n} files could not be used; the rest is done. They are named above and in metrics.json."
+        ))),
+    }
+}

@@ -1,0 +1,529 @@
+//! `hairline match`: does a photo show what its description says? One pair, or a table of them.
+
+use std::fmt::Write as _;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::console::Console;
+use super::lab::Bench;
+use super::{Common, absolute, interrupt};
+use crate::engine::Lab;
+use crate::matching::{
+    BANDS, BadRow, Band, BatchOutcome, Choice, ClaimKind, ClaimOutcome, DEFAULT_THRESHOLD, DescriptionMatch,
+    Evaluation, Histogram, LENIENT_THRESHOLD, LabEncoder, Label, PartFile, Question, STRICT_THRESHOLD, Scored,
+    Separation, Status, describe_photo, draw_histogram, evaluate, judge_match, match_pairs, parse_threshold,
+    read_pairs, see_photo, separation,
+};
+use crate::model::POCKET;
+use crate::report::json::VERSION;
+use crate::report::short_hash;
+use crate::{Error, Result, report};
+
+/// Bad rows named on the console; all of them are in the output.
+const NAMED: usize = 20;
+
+/// Arguments of `hairline match`.
+#[derive(Clone, Debug, Args)]
+pub struct MatchArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum What {
+    /// Say which model is used, where it runs, and what similarities mean
+    Info(InfoArgs),
+    /// Hold one description against one photo
+    Test(TestArgs),
+    /// Hold the descriptions of a table against its photos
+    BatchTest(BatchArgs),
+}
+
+#[derive(Clone, Debug, Args)]
+struct InfoArgs {
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+struct TestArgs {
+    /// The photo
+    #[arg(long, value_name = "P")]
+    image: PathBuf,
+    /// What it is to show
+    #[arg(long, value_name = "T")]
+    text: String,
+    /// Similarity from which on it is a match: 0 to 1, or lenient, default, strict
+    #[arg(long, value_name = "T", default_value = "default", value_parser = threshold, allow_negative_numbers = true)]
+    threshold: f32,
+    /// Labels to choose between as well, read as "a photo of a LABEL."
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    labels: Vec<String>,
+    /// Take the description apart and judge claim by claim: part, colour, count, condition, presence, absence
+    #[arg(long)]
+    claims: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+struct BatchArgs {
+    /// Table with the columns image_path, text and, where known, label (match or mismatch)
+    #[arg(long, value_name = "F")]
+    csv: PathBuf,
+    /// Similarity from which on a row is a match: 0 to 1, lenient, default, strict; or chosen from labelled rows: best-f1,
+    /// precision:0.95
+    #[arg(long, value_name = "T", default_value = "default", value_parser = choice, allow_negative_numbers = true)]
+    threshold: Choice,
+    /// File for the results: .csv (summary beside it) or .json; a histogram is drawn beside it
+    #[arg(long, value_name = "F")]
+    output: PathBuf,
+    /// Folder that relative photo paths start from [default: that of the table]
+    #[arg(long, value_name = "D")]
+    root_dir: Option<PathBuf>,
+    /// Print the summary as one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+/// The model asked for, else the embedded one.
+fn model_of(common: &Common) -> String {
+    common.model.clone().unwrap_or_else(|| POCKET.to_owned())
+}
+
+fn threshold(text: &str) -> std::result::Result<f32, String> {
+    parse_threshold(text).map_err(|error| error.to_string())
+}
+
+fn choice(text: &str) -> std::result::Result<Choice, String> {
+    text.parse().map_err(|error: Error| error.to_string())
+}
+
+/// Runs the verb asked for.
+pub fn run(args: MatchArgs, common: &Common, console: &Console) -> Result<()> {
+    match args.what {
+        What::Info(args) => info(&args, common, console),
+        What::Test(args) => test(args, common, console),
+        What::BatchTest(args) => batch_test(args, common, console),
+    }
+}
+
+/// Model and device of an outcome.
+#[derive(Clone, Debug, Serialize)]
+struct Made {
+    id: String,
+    sha256: String,
+}
+
+#[derive(Debug, Serialize)]
+struct InfoDocument {
+    version: &'static str,
+    model: Made,
+    embedding_dim: usize,
+    image_size: usize,
+    max_tokens: usize,
+    device: String,
+    thresholds: Thresholds,
+    bands: &'static [Band],
+    /// How well true claims are told from false ones, by kind; `null` where that was not measured for this model.
+    claims: Vec<KindDocument>,
+}
+
+#[derive(Debug, Serialize)]
+struct Thresholds {
+    lenient: f32,
+    default: f32,
+    strict: f32,
+}
+
+#[derive(Debug, Serialize)]
+struct KindDocument {
+    kind: ClaimKind,
+    separation: Option<Separation>,
+}
+
+fn info(args: &InfoArgs, common: &Common, console: &Console) -> Result<()> {
+    let name = model_of(common);
+    interrupt::listen()?;
+    let document = Bench::start(common, true, console)?.run(1, "photos seen", move |lab| {
+        LabEncoder::new(lab, &name)?;
+        let device = lab.device()?;
+        let model = lab.backbone(&name)?;
+        let info = model.info();
+        Ok(InfoDocument {
+            version: VERSION,
+            model: Made { id: info.id.clone(), sha256: info.sha256.clone() },
+            embedding_dim: info.embedding_dim,
+            image_size: info.image_size,
+            max_tokens: info.max_tokens,
+            device,
+            thresholds: Thresholds { lenient: LENIENT_THRESHOLD, default: DEFAULT_THRESHOLD, strict: STRICT_THRESHOLD },
+            bands: &BANDS,
+            claims: ClaimKind::ALL
+                .map(|kind| KindDocument { kind, separation: separation(&info.sha256, kind) })
+                .into_iter()
+                .collect(),
+        })
+    })?;
+    if args.json {
+        return Console::print_json(&document);
+    }
+    let mut lines = vec![
+        format!("Model       {} (SHA-256 {}…)", document.model.id, short_hash(&document.model.sha256)),
+        format!("Device      {}", document.device),
+        format!(
+            "Input       photos of {} px, texts of up to {} tokens, {} values each",
+            document.image_size, document.max_tokens, document.embedding_dim
+        ),
+        format!(
+            "Thresholds  lenient {LENIENT_THRESHOLD:.2}, default {DEFAULT_THRESHOLD:.2}, strict {STRICT_THRESHOLD:.2}"
+        ),
+        String::new(),
+        "Similarity  what it means for published CLIP models".to_owned(),
+    ];
+    lines.extend(
+        BANDS.iter().map(|band| format!("{:.2}–{:.2}   {:<10} {}", band.from, band.to, band.name, band.meaning)),
+    );
+    lines.push(String::new());
+    lines.push("Claims      area under the ROC curve, true against false claims (0.5 is chance)".to_owned());
+    lines.extend(document.claims.iter().map(|kind| {
+        let known = kind.separation.map_or_else(|| "not measured for this model".to_owned(), separation_words);
+        format!("{:<11} {known}", kind.kind.name())
+    }));
+    for line in lines {
+        if !Console::print(&line) {
+            break;
+        }
+    }
+    if document.model.id == POCKET {
+        console.note(POCKET_NOTE);
+    }
+    Ok(())
+}
+
+/// Said wherever the embedded model decides.
+const POCKET_NOTE: &str = "The embedded model knows parts and defects, little else. Its similarities are not those of \
+                           published CLIP models: choose the threshold from labelled rows (match batch-test --threshold \
+                           best-f1), or use a CLIP model (--model).";
+
+fn separation_words(separation: Separation) -> String {
+    format!("{:.2}{}", separation.auroc, if separation.weak { "  weak: do not rely on it" } else { "" })
+}
+
+#[derive(Debug, Serialize)]
+struct TestDocument {
+    image: String,
+    text: String,
+    #[serde(flatten)]
+    outcome: DescriptionMatch,
+    model: Made,
+    device: String,
+}
+
+fn test(args: TestArgs, common: &Common, console: &Console) -> Result<()> {
+    let name = model_of(common);
+    let TestArgs { image, text, threshold, labels, claims, json } = args;
+    let labels: Vec<String> = labels.into_iter().map(|label| label.trim().to_owned()).collect();
+    if labels.iter().any(String::is_empty) {
+        return Err(Error::input("--labels has an empty label. Separate labels by single commas."));
+    }
+    interrupt::listen()?;
+    let document = Bench::start(common, true, console)?.run(1, "photos seen", move |lab| {
+        let photo = see_photo(lab, &name, &image, claims)?;
+        let question = Question { text: text.clone(), threshold, labels, claims };
+        let outcome = describe_photo(lab, &name, &photo, &question)?;
+        let model = lab.backbone(&name)?;
+        let model = Made { id: model.info().id.clone(), sha256: model.info().sha256.clone() };
+        Ok(TestDocument { image: image.display().to_string(), text, outcome, model, device: lab.device()? })
+    })?;
+    if json {
+        return Console::print_json(&document);
+    }
+    let result = &document.outcome.outcome;
+    Console::print(&format!(
+        "{}  similarity {:.3}, threshold {:.2}{}",
+        result.status.word(),
+        result.similarity_score,
+        result.threshold,
+        result.band.map(|band| format!(" ({band})")).unwrap_or_default()
+    ));
+    for (label, probability) in result.zero_shot_results.iter().flat_map(|labels| &labels.0) {
+        Console::print(&format!("{:>7.1} %  {label}", 100.0 * probability));
+    }
+    if let Some(claims) = &document.outcome.claims {
+        print_claims(claims, console);
+    }
+    if document.model.id == POCKET {
+        console.note(POCKET_NOTE);
+    }
+    Ok(())
+}
+
+fn print_claims(claims: &[ClaimOutcome], console: &Console) {
+    if claims.is_empty() {
+        console.warn(
+            "The description has no claim that can be checked. Name the part, colours, counts, or what must not be there.",
+        );
+    }
+    for claim in claims {
+        let mut line =
+            format!("{} {:<9} {:<28} {:.2}", claim.holds.sign(), claim.kind.name(), claim.claim, claim.score);
+        if claim.holds != crate::matching::Holds::Yes {
+            let _ = write!(line, "  rather: {}", claim.instead);
+        }
+        if claim.separation.is_some_and(|separation| separation.weak) {
+            line.push_str("  (weak)");
+        }
+        if let Some(place) = &claim.place {
+            let crate::matching::Place { x, y, width, height, location, .. } = place;
+            let _ = write!(line, "  at {location} ({x}, {y}, {width} × {height})");
+        }
+        Console::print(line.trim_end());
+    }
+    let mut weak: Vec<&str> =
+        claims.iter().filter(|c| c.separation.is_some_and(|s| s.weak)).map(|c| c.kind.name()).collect();
+    weak.sort_unstable();
+    weak.dedup();
+    if !weak.is_empty() {
+        console.warn(format!(
+            "This model hardly tells true from false claims of these kinds, marked (weak): {}. `match info` has the figures.",
+            weak.join(", ")
+        ));
+    }
+}
+
+/// The document of a table, without its rows.
+#[derive(Debug, Serialize)]
+struct Summary {
+    version: &'static str,
+    model: Made,
+    device: String,
+    csv: String,
+    threshold: f32,
+    rows: usize,
+    matched: usize,
+    failed: usize,
+    evaluation: Option<Evaluation>,
+    histogram: Histogram,
+    failures: Vec<BadRow>,
+}
+
+#[derive(Debug, Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    summary: &'a Summary,
+    results: Vec<RowDocument<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct RowDocument<'a> {
+    line: u64,
+    image_path: &'a str,
+    text: &'a str,
+    label: Option<Label>,
+    similarity_score: f32,
+    is_match: bool,
+    status: Status,
+    threshold: f32,
+}
+
+fn batch_test(args: BatchArgs, common: &Common, console: &Console) -> Result<()> {
+    let kind = args.output.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+    let as_csv = match kind.as_deref() {
+        Some("csv") => true,
+        Some("json") => false,
+        _ => {
+            return Err(
+                Error::input("--output must end in .csv or .json, which says how it is written.").at(&args.output)
+            );
+        }
+    };
+    let output =
+        std::path::absolute(&args.output).map_err(|e| Error::io("Cannot find the folder", &args.output, &e))?;
+    if let Some(folder) = output.parent() {
+        report::create_folder(folder)?;
+    }
+    let beside = args.csv.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let root = absolute(vec![args.root_dir.unwrap_or_else(|| beside.to_owned())]).remove(0);
+    let pairs = read_pairs(&args.csv, Some(&root))?;
+    if pairs.rows.is_empty() {
+        name_failures(&pairs.bad);
+        return Err(Error::input("No row of the table can be used (see above). Correct them.").at(&args.csv));
+    }
+    let (name, choice, csv) = (model_of(common), args.threshold, args.csv.clone());
+    interrupt::listen()?;
+    let total = pairs.rows.len();
+    let work = move |lab: &mut Lab<'_, '_>| {
+        let mut encoder = LabEncoder::new(lab, &name)?;
+        let device = encoder.lab().device()?;
+        let model = encoder.lab().backbone(&name)?;
+        let model = Made { id: model.info().id.clone(), sha256: model.info().sha256.clone() };
+        // Everything that a similarity depends on.
+        let root = root.to_string_lossy();
+        let fingerprint = [pairs.sha256.as_str(), &model.sha256, &device, &root].join(" ").replace(['\n', '\r'], " ");
+        let mut part = PartFile::open(&output, &fingerprint)?;
+        let outcome = match_pairs(&pairs, &mut encoder, &mut part)?;
+        let (resumed, encoded) = (outcome.resumed, outcome.encoded);
+        let summary = summarise(&outcome, choice, csv.display().to_string(), model, device)?;
+        write(&output, as_csv, &outcome, &summary)?;
+        part.finish()?;
+        Ok((summary, resumed, encoded))
+    };
+    let mut bench = Bench::start(common, true, console)?;
+    let (summary, resumed, encoded) = bench.run(total, "rows matched", work).inspect_err(|error| {
+        if matches!(error, Error::Cancelled) {
+            console.note("What is done is kept beside the output; the same command goes on from there.");
+        }
+    })?;
+    if resumed > 0 {
+        console.note(format!("{resumed} rows were done already by an earlier run."));
+    }
+    console.note(format!("{} photos and {} texts went through the network.", encoded.0, encoded.1));
+    name_failures(&summary.failures);
+    if args.json {
+        Console::print_json(&summary)?;
+    } else {
+        print_summary(&summary);
+    }
+    console.note(format!("Results: {}", args.output.display()));
+    match summary.failures.len() {
+        0 => Ok(()),
+        1 => Err(Error::input("One row could not be used; the rest is done. It is named above and in the results.")),
+        n => Err(Error::input(format!(
+            "{n} rows could not be used; the rest is done. They are named above and in the results."
+        ))),
+    }
+}
+
+fn name_failures(bad: &[BadRow]) {
+    for row in bad.iter().take(NAMED) {
+        Console::failure(&Error::input(format!("line {}: {}", row.line, row.error)));
+    }
+    if bad.len() > NAMED {
+        Console::failure(&Error::input(format!("{} more rows, named in the results.", bad.len() - NAMED)));
+    }
+}
+
+fn summarise(outcome: &BatchOutcome<'_>, choice: Choice, csv: String, model: Made, device: String) -> Result<Summary> {
+    let labelled = || outcome.rows.iter().filter_map(|row| Some((row.similarity, row.pair.label? == Label::Match)));
+    let (scores, labels): (Vec<f32>, Vec<bool>) = labelled().unzip();
+    let (threshold, evaluation) = evaluate(&scores, &labels, choice)?;
+    Ok(Summary {
+        version: VERSION,
+        model,
+        device,
+        csv,
+        threshold,
+        rows: outcome.rows.len(),
+        matched: outcome.rows.iter().filter(|row| row.similarity >= threshold).count(),
+        failed: outcome.bad.len(),
+        evaluation,
+        histogram: Histogram::new(outcome.rows.iter().map(|row| (row.similarity, row.pair.label))),
+        failures: outcome.bad.clone(),
+    })
+}
+
+/// `name_suffix` beside the output.
+fn beside(output: &Path, suffix: &str) -> PathBuf {
+    let stem = output.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    output.with_file_name(format!("{stem}{suffix}"))
+}
+
+fn write(output: &Path, as_csv: bool, outcome: &BatchOutcome<'_>, summary: &Summary) -> Result<()> {
+    draw_histogram(&summary.histogram, summary.threshold, &beside(output, "_histogram.png"))?;
+    if as_csv {
+        report::write_file(output, |out| write_rows(outcome, summary.threshold, out))?;
+        return write_json(&beside(output, "_summary.json"), summary);
+    }
+    let results = outcome.rows.iter().map(|row| row_document(row, summary.threshold)).collect();
+    write_json(output, &Document { summary, results })
+}
+
+fn write_json(path: &Path, document: &impl Serialize) -> Result<()> {
+    report::write_file(path, |out| {
+        serde_json::to_writer_pretty(&mut *out, document)?;
+        out.write_all(b"\n")
+    })
+    .map(drop)
+}
+
+fn row_document<'a>(row: &Scored<'a>, threshold: f32) -> RowDocument<'a> {
+    let judged = judge_match(row.similarity, threshold);
+    RowDocument {
+        line: row.pair.line,
+        image_path: &row.pair.given,
+        text: &row.pair.text,
+        label: row.pair.label,
+        similarity_score: judged.similarity_score,
+        is_match: judged.is_match,
+        status: judged.status,
+        threshold,
+    }
+}
+
+fn write_rows(outcome: &BatchOutcome<'_>, threshold: f32, out: &mut dyn Write) -> std::io::Result<()> {
+    let mut table = csv::Writer::from_writer(out);
+    table.write_record(["line", "image_path", "text", "label", "similarity_score", "is_match", "status", "error"])?;
+    // Bad rows stand where they stood in the table.
+    let mut bad = outcome.bad.iter().peekable();
+    let mut failed = |table: &mut csv::Writer<_>, before: u64| -> csv::Result<()> {
+        while let Some(row) = bad.next_if(|row| row.line < before) {
+            table.write_record([&row.line.to_string(), "", "", "", "", "", "", &row.error.to_string()])?;
+        }
+        Ok(())
+    };
+    for row in &outcome.rows {
+        failed(&mut table, row.pair.line)?;
+        let judged = judge_match(row.similarity, threshold);
+        table.write_record([
+            row.pair.line.to_string().as_str(),
+            &row.pair.given,
+            &row.pair.text,
+            row.pair.label.map_or("", Label::name),
+            &judged.similarity_score.to_string(),
+            &judged.is_match.to_string(),
+            judged.status.word(),
+            "",
+        ])?;
+    }
+    failed(&mut table, u64::MAX)?;
+    table.flush()
+}
+
+fn print_summary(summary: &Summary) {
+    let mut lines = vec![format!(
+        "{} rows, {} match at {:.3}, {} do not, {} failed",
+        summary.rows + summary.failed,
+        summary.matched,
+        summary.threshold,
+        summary.rows - summary.matched,
+        summary.failed
+    )];
+    if let Some(evaluation) = &summary.evaluation {
+        let at = &evaluation.at_threshold;
+        let [[hits, missed], [false_hits, rejected]] = at.confusion;
+        let auroc = evaluation.auroc.map_or_else(|| "–".to_owned(), |auroc| format!("{auroc:.3}"));
+        lines.push(format!(
+            "AUROC {auroc}   {} matches, {} mismatches labelled",
+            evaluation.matches, evaluation.mismatches
+        ));
+        lines.push(format!(
+            "at {:.3}: precision {:.3}, recall {:.3}, F1 {:.3}, accuracy {:.3}",
+            at.threshold, at.precision, at.recall, at.f1, at.accuracy
+        ));
+        lines.push(format!("best F1 {:.3} at {:.3}", evaluation.best_f1.f1, evaluation.best_f1.threshold));
+        lines.push("truth      said match  said mismatch".to_owned());
+        lines.push(format!("match      {hits:>10}  {missed:>13}"));
+        lines.push(format!("mismatch   {false_hits:>10}  {rejected:>13}"));
+    }
+    for line in lines {
+        if !Console::print(&line) {
+            break;
+        }
+    }
+}

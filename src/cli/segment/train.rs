@@ -1,0 +1,161 @@
+//! `hairline segment train`: a decoder on photos with masks, behind frozen towers.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use rand::SeedableRng as _;
+use rand::seq::SliceRandom as _;
+use rand_chacha::ChaCha8Rng;
+
+use super::prompts;
+use crate::cli::console::Console;
+use crate::cli::{Common, interrupt};
+use crate::dataset::masked::MaskedFolder;
+use crate::model::clipseg::DecoderConfig;
+use crate::model::{ClipModel, ClipSegModel, ModelSource};
+use crate::train::segmentation::{SegmentTraining, train};
+use crate::{Error, Result, gpu};
+
+/// Arguments of `hairline segment train`.
+#[derive(Clone, Debug, Args)]
+pub struct TrainArgs {
+    /// Photos with masks to learn from; the layouts of `evaluate`
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+    /// Photos with masks to judge each epoch on [default: a fifth of DIR, chosen by the seed]
+    #[arg(long, value_name = "DIR")]
+    val: Option<PathBuf>,
+    /// Phrases for each class as RON, {"class": ["phrase", …]}, or one phrase where there is one class
+    #[arg(long, value_name = "FILE.ron|T")]
+    prompts: String,
+    /// Folder of the run; the trained model is its sub-folder `model`. A run that was stopped goes on
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Side of the square network input in pixels, where the decoder is new
+    #[arg(long, value_name = "PX", default_value_t = 256)]
+    input: u32,
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    epochs: usize,
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    batch_size: usize,
+    /// Batches whose gradients are added up before a step
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    accumulate: usize,
+    /// Highest learning rate
+    #[arg(long, value_name = "R", default_value_t = 1e-3)]
+    lr: f64,
+    /// Weight of the binary cross-entropy
+    #[arg(long, value_name = "W", default_value_t = 1.0)]
+    bce_weight: f64,
+    /// Weight of the Dice loss
+    #[arg(long, value_name = "W", default_value_t = 1.0)]
+    dice_weight: f64,
+    /// Share of the examples with wrong words and an empty answer
+    #[arg(long, value_name = "SHARE", default_value_t = 0.1)]
+    negatives: f64,
+    /// Versions of each photo (mirrored, cut, in other light) that are learned from
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    variants: usize,
+    /// Stop after so many epochs without a better Dice; 0 for never
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    patience: usize,
+}
+
+/// Trains.
+pub fn run(args: &TrainArgs, common: &Common, console: &Console) -> Result<()> {
+    let mut folder = MaskedFolder::open(&args.dir)?;
+    let seed = common.seed.unwrap_or(0);
+    let validation = match &args.val {
+        Some(dir) => MaskedFolder::open(dir)?,
+        None => split(&mut folder, seed)?,
+    };
+    let settings = SegmentTraining {
+        prompts: prompts(&args.prompts, &folder.classes)?,
+        epochs: args.epochs,
+        batch_size: args.batch_size,
+        accumulate: args.accumulate,
+        rate: args.lr,
+        bce_weight: args.bce_weight,
+        dice_weight: args.dice_weight,
+        negatives: args.negatives,
+        variants: args.variants,
+        patience: args.patience,
+        seed,
+        ..SegmentTraining::default()
+    };
+    settings.check()?;
+    if !(64..=2048).contains(&args.input) {
+        return Err(Error::input(format!("--input {} must lie between 64 and 2048 pixels.", args.input)));
+    }
+    let compute = gpu::choose(common.device)?;
+    let base = base(args, common, &compute.device)?;
+    console.note(format!(
+        "Model {} on {}; {} photos to learn from, {} to judge on",
+        base.info().id,
+        compute.name,
+        folder.photos.len(),
+        validation.photos.len()
+    ));
+    let mut last = std::time::Instant::now();
+    let trained = train(base, &folder, &validation, &settings, &args.out, |line| {
+        let epoch = line.contains("BCE") || line.starts_with("Going") || line.starts_with("Stopped");
+        if epoch || last.elapsed().as_secs() >= 5 {
+            last = std::time::Instant::now();
+            console.note(line);
+        }
+        !interrupt::wanted()
+    })?;
+    if let Some(best) = trained.epochs.get(trained.best.wrapping_sub(1)) {
+        let figure = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.3}"));
+        Console::print(&format!(
+            "best epoch {} of {}: IoU {}, Dice {} on the photos judged on",
+            trained.best,
+            trained.epochs.len(),
+            figure(best.iou),
+            figure(best.dice)
+        ));
+    }
+    if let Some(speed) = trained.examples_per_second {
+        console.note(format!("{speed:.1} examples trained per second"));
+    }
+    console.note(format!("Use it with --model {}", trained.folder.display()));
+    Ok(())
+}
+
+/// A CLIPSeg model as it is, or a new decoder behind another CLIP.
+fn base(args: &TrainArgs, common: &Common, device: &burn::tensor::Device) -> Result<ClipSegModel> {
+    let source = ModelSource::resolve(common.model.as_deref().unwrap_or("pocket"))?;
+    if let ModelSource::Folder(folder) = &source {
+        let config = folder.join("config.json");
+        let text = std::fs::read_to_string(&config)
+            .map_err(|e| Error::io("Cannot read the model's config.json", &config, &e))?;
+        let kind = serde_json::from_str::<serde_json::Value>(&text).ok();
+        if kind.is_some_and(|json| json["model_type"] == "clipseg") {
+            return ClipSegModel::load(&source, device);
+        }
+    }
+    let clip = ClipModel::load(&source, device)?;
+    let vision = &clip.config().vision_config;
+    let (blocks, patch) = (vision.num_hidden_layers, vision.patch_size);
+    let decoder = DecoderConfig {
+        extract_layers: [1, 2, 3].map(|quarter| blocks * quarter / 4).to_vec(),
+        decoder_intermediate_size: if vision.hidden_size < 512 { 256 } else { 2048 },
+        use_complex_transposed_convolution: (patch / 4).pow(2) == patch,
+        ..DecoderConfig::default()
+    };
+    ClipSegModel::untrained(&clip, decoder, args.input)
+}
+
+/// Takes every fifth photo, after shuffling by the seed, out of `folder`.
+fn split(folder: &mut MaskedFolder, seed: u64) -> Result<MaskedFolder> {
+    if folder.photos.len() < 2 {
+        return Err(Error::input("One photo is too few to learn from and to judge on. Add photos, or give --val."));
+    }
+    let mut photos = std::mem::take(&mut folder.photos);
+    photos.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    let mut validation = photos.split_off(photos.len() - (photos.len() / 5).max(1));
+    photos.sort_by(|a, b| a.path.cmp(&b.path));
+    validation.sort_by(|a, b| a.path.cmp(&b.path));
+    folder.photos = photos;
+    Ok(MaskedFolder { classes: folder.classes.clone(), photos: validation })
+}

@@ -1,0 +1,228 @@
+//! Pixel masks from a COCO annotation file (Lin et al. 2014, "Microsoft COCO"): polygons, runs and packed runs, one mask
+//! for each photo and category. Boxes without an outline have no mask and are refused by name.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use image::GrayImage;
+use serde::Deserialize;
+
+use super::rle::RunLengths;
+use crate::{Error, Result};
+
+/// Pixels of a photo at most, so that a damaged size cannot ask for all the memory.
+const MOST_PIXELS: u64 = 1 << 28;
+
+#[derive(Debug, Deserialize)]
+struct File {
+    images: Vec<Image>,
+    annotations: Vec<Annotation>,
+    categories: Vec<Category>,
+}
+
+/// A photo of the file.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Image {
+    pub id: u64,
+    /// Path as the file spells it, relative to the folder of photos.
+    pub file_name: String,
+    pub width: u32,
+    pub height: u32,
+}
+
+/// A kind of thing that was outlined.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Category {
+    pub id: u64,
+    pub name: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Annotation {
+    id: u64,
+    image_id: u64,
+    category_id: u64,
+    #[serde(default)]
+    segmentation: Option<Segmentation>,
+    #[serde(default)]
+    iscrowd: u8,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Segmentation {
+    Polygons(Vec<Vec<f64>>),
+    Runs { size: [u32; 2], counts: Counts },
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Counts {
+    Plain(Vec<u32>),
+    Packed(String),
+}
+
+/// An annotation file, checked: every annotation belongs to a photo and a category, and its size is the photo's.
+#[derive(Debug)]
+pub struct CocoMasks {
+    pub images: Vec<Image>,
+    /// By name.
+    pub categories: Vec<Category>,
+    annotations: HashMap<u64, Vec<Annotation>>,
+    crowds: bool,
+}
+
+impl CocoMasks {
+    /// Reads and checks `path`. Regions marked as crowds count when `crowds` says so.
+    ///
+    /// # Errors
+    /// [`Error::Io`], or [`Error::Input`] naming the annotation that is wrong.
+    pub fn open(path: &Path, crowds: bool) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|e| Error::io("Cannot read the annotations", path, &e))?;
+        Self::parse(&text, crowds).map_err(|error| error.at(path))
+    }
+
+    fn parse(text: &str, crowds: bool) -> Result<Self> {
+        let File { images, annotations, mut categories } = serde_json::from_str(text)
+            .map_err(|e| Error::input(format!("This is no COCO annotation file: {e}. Export it again.")))?;
+        for image in &images {
+            if u64::from(image.width) * u64::from(image.height) > MOST_PIXELS || image.width == 0 || image.height == 0 {
+                return Err(Error::input(format!(
+                    "Photo {} (`{}`) is said to have {} × {} pixels, which no photo has.",
+                    image.id, image.file_name, image.width, image.height
+                )));
+            }
+        }
+        let mut seen: BTreeMap<u64, &Image> = BTreeMap::new();
+        for image in &images {
+            if let Some(other) = seen.insert(image.id, image) {
+                let (a, b, id) = (&other.file_name, &image.file_name, image.id);
+                return Err(Error::input(format!("`{a}` and `{b}` share the photo id {id}. Give each its own.")));
+            }
+        }
+        let mut of_image: HashMap<u64, Vec<Annotation>> = HashMap::new();
+        for annotation in annotations {
+            let Annotation { id, image_id, category_id, .. } = annotation;
+            let Some(image) = seen.get(&image_id) else {
+                return Err(Error::input(format!("Annotation {id} belongs to photo {image_id}, which is not there.")));
+            };
+            if !categories.iter().any(|category| category.id == category_id) {
+                let message = format!("Annotation {id} has the category {category_id}, which is not there.");
+                return Err(Error::input(message));
+            }
+            if let Some(Segmentation::Runs { size: [height, width], .. }) = annotation.segmentation
+                && (height, width) != (image.height, image.width)
+            {
+                return Err(Error::input(format!(
+                    "Annotation {id} is a mask of {width} × {height} pixels, but its photo `{}` has {} × {}.",
+                    image.file_name, image.width, image.height
+                )));
+            }
+            of_image.entry(image_id).or_default().push(annotation);
+        }
+        categories.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(Self { images, categories, annotations: of_image, crowds })
+    }
+
+    /// The mask of `category` in `image`: 255 inside any of its annotations, else 0.
+    ///
+    /// # Errors
+    /// [`Error::Input`] naming the annotation that cannot be drawn.
+    pub fn mask(&self, image: &Image, category: &Category) -> Result<GrayImage> {
+        let mut mask = vec![0u8; image.width as usize * image.height as usize];
+        let of_image = self.annotations.get(&image.id).map_or(&[][..], Vec::as_slice);
+        for annotation in of_image {
+            if annotation.category_id == category.id && (self.crowds || annotation.iscrowd == 0) {
+                annotation.paint(image, &mut mask).map_err(|error| {
+                    Error::input(format!(
+                        "Annotation {} of `{}` cannot be drawn: {error}",
+                        annotation.id, image.file_name
+                    ))
+                })?;
+            }
+        }
+        GrayImage::from_raw(image.width, image.height, mask).ok_or_else(|| Error::bug("a mask has not its own size."))
+    }
+}
+
+impl Annotation {
+    fn paint(&self, image: &Image, mask: &mut [u8]) -> Result<()> {
+        let (height, width) = (image.height, image.width);
+        match &self.segmentation {
+            None => return Err(Error::input("it has no outline, only a box. Annotate outlines.")),
+            Some(Segmentation::Polygons(polygons)) => {
+                for corners in polygons {
+                    RunLengths::polygon(height, width, corners)?.paint(mask);
+                }
+            }
+            Some(Segmentation::Runs { counts: Counts::Plain(counts), .. }) => {
+                RunLengths::new(height, width, counts.clone())?.paint(mask);
+            }
+            Some(Segmentation::Runs { counts: Counts::Packed(text), .. }) => {
+                RunLengths::unpack(height, width, text)?.paint(mask);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+    use super::*;
+
+    fn file(annotations: &str) -> String {
+        format!(
+            r#"{{"images": [{{"id": 1, "file_name": "a.jpg", "width": 6, "height": 4}}],
+                "categories": [{{"id": 9, "name": "hole"}}, {{"id": 3, "name": "crack"}}], "annotations": [{annotations}]}}"#
+        )
+    }
+
+    fn refusal(annotations: &str) -> String {
+        let masks = CocoMasks::parse(&file(annotations), true);
+        let outcome = masks.and_then(|masks| {
+            for category in &masks.categories {
+                masks.mask(&masks.images[0], category)?;
+            }
+            Ok(())
+        });
+        outcome.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn wrong_annotations_are_refused_by_their_id() {
+        let square = "[[1,1,3,1,3,3,1,3]]";
+        assert!(
+            refusal(&format!(r#"{{"id": 77, "image_id": 2, "category_id": 3, "segmentation": {square}}}"#))
+                .contains("Annotation 77")
+        );
+        assert!(
+            refusal(&format!(r#"{{"id": 78, "image_id": 1, "category_id": 4, "segmentation": {square}}}"#))
+                .contains("Annotation 78")
+        );
+        let wrong_size =
+            r#"{"id": 79, "image_id": 1, "category_id": 3, "segmentation": {"size": [6, 4], "counts": [24]}}"#;
+        assert!(refusal(wrong_size).contains("mask of 4 × 6 pixels"), "{}", refusal(wrong_size));
+        let short =
+            r#"{"id": 80, "image_id": 1, "category_id": 3, "segmentation": {"size": [4, 6], "counts": [3, 4]}}"#;
+        assert!(refusal(short).contains("Annotation 80") && refusal(short).contains("cover 7 pixels"));
+        assert!(refusal(r#"{"id": 81, "image_id": 1, "category_id": 3}"#).contains("only a box"));
+        assert!(
+            refusal(r#"{"id": 82, "image_id": 1, "category_id": 3, "segmentation": [[1, 2]]}"#)
+                .contains("Annotation 82")
+        );
+    }
+
+    #[test]
+    fn crowds_count_only_when_asked_for() {
+        let text = file(
+            r#"{"id": 1, "image_id": 1, "category_id": 3, "iscrowd": 1, "segmentation": {"size": [4, 6], "counts": [4, 8, 12]}}"#,
+        );
+        let area = |crowds| {
+            let masks = CocoMasks::parse(&text, crowds).unwrap();
+            let mask = masks.mask(&masks.images[0], &masks.categories[0]).unwrap();
+            mask.pixels().filter(|p| p.0[0] > 0).count()
+        };
+        assert_eq!((area(true), area(false)), (8, 0));
+    }
+}

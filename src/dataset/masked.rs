@@ -1,0 +1,140 @@
+//! Photos with pixel masks: a folder with `images` and `masks` (one mask a photo, or a folder of them for each class), or
+//! the MVTec-AD layout. Lists paths; pixels are read by whoever needs them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use super::mask::read_mask;
+use super::mvtec;
+use crate::photo::{Photo, find_photos};
+use crate::{Error, Result};
+
+/// The class of masks that lie in no folder of their own.
+pub const ONLY_CLASS: &str = "mask";
+
+/// A photo and what is outlined in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MaskedPhoto {
+    pub path: PathBuf,
+    /// Class → mask, not 0 inside. A class without a mask has no pixel in this photo.
+    pub masks: BTreeMap<String, PathBuf>,
+}
+
+/// A folder of photos with masks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MaskedFolder {
+    /// Sorted.
+    pub classes: Vec<String>,
+    pub photos: Vec<MaskedPhoto>,
+}
+
+impl MaskedFolder {
+    /// Reads `root`.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a folder of neither layout, or a mask without its photo.
+    pub fn open(root: &Path) -> Result<Self> {
+        let (images, masks) = (root.join("images"), root.join("masks"));
+        if images.is_dir() && masks.is_dir() {
+            return Self::of_pair(&images, &masks);
+        }
+        if root.join("test").is_dir() {
+            return Self::of_mvtec(root);
+        }
+        Err(Error::input("The folder has neither `images` and `masks` nor `test` and `ground_truth`. Choose a folder of one of these layouts.").at(root))
+    }
+
+    fn of_pair(images: &Path, masks: &Path) -> Result<Self> {
+        let photos = listed(images)?;
+        let by_stem: HashMap<String, usize> = photos.iter().enumerate().map(|(i, path)| (stem(path), i)).collect();
+        if by_stem.len() < photos.len() {
+            return Err(Error::input(
+                "Two photos differ only in their extension, so masks cannot be told apart. Rename one.",
+            )
+            .at(images));
+        }
+        let mut found: Vec<MaskedPhoto> =
+            photos.into_iter().map(|path| MaskedPhoto { path, masks: BTreeMap::new() }).collect();
+        let mut classes: Vec<String> = Vec::new();
+        for mask in listed(masks)? {
+            let inside = mask.strip_prefix(masks).ok().and_then(Path::parent);
+            let class = inside.filter(|inside| !inside.as_os_str().is_empty());
+            let class = class.map_or_else(|| ONLY_CLASS.to_owned(), |class| class.to_string_lossy().into_owned());
+            let name = stem(&mask);
+            let photo = by_stem.get(&name).or_else(|| by_stem.get(name.strip_suffix("_mask").unwrap_or(&name)));
+            let Some(&photo) = photo else {
+                return Err(Error::input(
+                    "The mask belongs to no photo in `images`. Add the photo, or remove the mask.",
+                )
+                .at(&mask));
+            };
+            if found[photo].masks.insert(class.clone(), mask.clone()).is_some() {
+                return Err(Error::input("The photo has two masks of one class. Remove one.").at(&mask));
+            }
+            classes.push(class);
+        }
+        classes.sort();
+        classes.dedup();
+        if classes.is_empty() {
+            return Err(Error::input("There is no mask. Put one PNG for each photo here.").at(masks));
+        }
+        Ok(Self { classes, photos: found })
+    }
+
+    fn of_mvtec(root: &Path) -> Result<Self> {
+        let class = mvtec::read_class(root)?;
+        let mut classes: Vec<String> = Vec::new();
+        let photos = class.test.into_iter().map(|photo| {
+            let mut masks = BTreeMap::new();
+            if let Some(mask) = photo.mask {
+                classes.push(photo.kind.clone());
+                masks.insert(photo.kind, mask);
+            }
+            MaskedPhoto { path: photo.path, masks }
+        });
+        let photos: Vec<MaskedPhoto> = photos.collect();
+        classes.sort();
+        classes.dedup();
+        if classes.is_empty() {
+            return Err(Error::input("No test photo has a mask under `ground_truth`.").at(root));
+        }
+        Ok(Self { classes, photos })
+    }
+}
+
+impl MaskedPhoto {
+    /// Whether each pixel of `photo` belongs to `class`, row by row.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Input`] for a mask that cannot be read or is of another size, naming it.
+    pub fn truth(&self, photo: &Photo, class: &str) -> Result<Vec<bool>> {
+        let Some(path) = self.masks.get(class) else {
+            return Ok(vec![false; (photo.width() * photo.height()) as usize]);
+        };
+        let mask = read_mask(path)?;
+        if mask.dimensions() != (photo.width(), photo.height()) {
+            return Err(Error::input(format!(
+                "The mask has {} × {} pixels, its photo {} × {}. Draw the mask on the photo as it is.",
+                mask.width(),
+                mask.height(),
+                photo.width(),
+                photo.height()
+            ))
+            .at(path));
+        }
+        Ok(mask.iter().map(|value| *value > 0).collect())
+    }
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn listed(folder: &Path) -> Result<Vec<PathBuf>> {
+    let (mut photos, failures) = find_photos(&[folder.to_owned()], true);
+    if let Some(failure) = failures.into_iter().next() {
+        return Err(failure.error);
+    }
+    photos.sort();
+    Ok(photos)
+}

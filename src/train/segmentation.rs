@@ -1,0 +1,726 @@
+//! Fine-tuning of CLIPSeg's decoder behind frozen towers (Lüddecke and Ecker 2022): BCE and Dice loss, several phrasings
+//! for each class, photos varied, wrong words with an empty answer. What the frozen tower says of each varied photo is
+//! computed once and kept, so that a processor can train. A run that was stopped, even killed, goes on where it was.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use burn::grad_clipping::GradientClippingConfig;
+use burn::module::Module;
+use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams};
+use burn::tensor::{Device, Tensor, TensorData};
+use image::{GrayImage, imageops};
+use rand::seq::SliceRandom as _;
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use super::average::{collect, install};
+use super::loss::{binary, dice};
+use super::schedule::Schedule;
+use crate::dataset::masked::{MaskedFolder, MaskedPhoto};
+use crate::metrics::segmentation::Sweep;
+use crate::model::clipseg::Decoder;
+use crate::model::{ClipSegModel, PreparedImage};
+use crate::photo::Photo;
+use crate::{Error, Result, anomaly, report};
+
+/// Bytes of features kept at most.
+const MOST_BYTES: usize = 8 << 30;
+/// Words that name nothing in a photo of a part: with them the answer is empty.
+const WRONG_WORDS: [&str; 4] = ["a flawless part", "an undamaged surface", "a human hand", "a clean background"];
+
+/// What decides a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SegmentTraining {
+    /// Class → phrases, any of which may stand for it.
+    pub prompts: BTreeMap<String, Vec<String>>,
+    pub epochs: usize,
+    pub batch_size: usize,
+    /// Batches whose gradients are added up before a step, ≥ 1.
+    pub accumulate: usize,
+    /// Highest learning rate.
+    pub rate: f64,
+    /// Share of the steps that warm up.
+    pub warm_up: f64,
+    /// Largest norm of one weight's gradient; longer ones are scaled down to it.
+    pub clip_norm: f32,
+    pub bce_weight: f64,
+    pub dice_weight: f64,
+    /// Share of the examples that get wrong words and an empty answer, in [0, 1).
+    pub negatives: f64,
+    /// Versions of each photo (the first is the photo itself), ≥ 1.
+    pub variants: usize,
+    /// Epochs without a better validation Dice after which the run ends; 0 runs to the end.
+    pub patience: usize,
+    pub seed: u64,
+}
+
+impl Default for SegmentTraining {
+    fn default() -> Self {
+        Self {
+            prompts: BTreeMap::new(),
+            epochs: 30,
+            batch_size: 8,
+            accumulate: 1,
+            rate: 1e-3,
+            warm_up: 0.05,
+            clip_norm: 1.0,
+            bce_weight: 1.0,
+            dice_weight: 1.0,
+            negatives: 0.1,
+            variants: 4,
+            patience: 0,
+            seed: 0,
+        }
+    }
+}
+
+impl SegmentTraining {
+    /// Refuses values out of range.
+    ///
+    /// # Errors
+    /// [`Error::Input`] naming the value.
+    pub fn check(&self) -> Result<()> {
+        let counts = [
+            ("--epochs", self.epochs),
+            ("--batch-size", self.batch_size),
+            ("--accumulate", self.accumulate),
+            ("--variants", self.variants),
+        ];
+        if let Some((name, _)) = counts.iter().find(|(_, count)| *count == 0) {
+            return Err(Error::input(format!("{name} must be at least 1.")));
+        }
+        let weights = [("--bce-weight", self.bce_weight), ("--dice-weight", self.dice_weight)];
+        if let Some((name, _)) = weights.iter().find(|(_, weight)| !weight.is_finite() || *weight < 0.0) {
+            return Err(Error::input(format!("{name} must be 0 or more.")));
+        }
+        if self.bce_weight + self.dice_weight <= 0.0 {
+            return Err(Error::input("--bce-weight and --dice-weight are both 0, so there is nothing to learn."));
+        }
+        let fine = self.rate > 0.0 && self.rate <= 1.0 && (0.0..=1.0).contains(&self.warm_up) && self.clip_norm > 0.0;
+        if !fine {
+            return Err(Error::input("Learning rate, warm-up and gradient norm must be above 0 and at most 1."));
+        }
+        if !(0.0..1.0).contains(&self.negatives) {
+            return Err(Error::input("--negatives must lie between 0 and 1."));
+        }
+        match self.prompts.iter().find(|(_, phrases)| phrases.is_empty()) {
+            Some((class, _)) => Err(Error::input(format!("The class `{class}` has no phrase. Give it at least one."))),
+            None if self.prompts.is_empty() => Err(Error::input("There is no class to train. Give --prompts.")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// One epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochFigures {
+    /// From 1.
+    pub epoch: usize,
+    pub rate: f64,
+    /// Means over the training examples.
+    pub bce: f64,
+    pub dice_loss: f64,
+    /// On the validation photos at 0.5, over all pixels; absent where nothing is outlined or predicted.
+    pub iou: Option<f64>,
+    pub dice: Option<f64>,
+    /// Absent where nothing is outlined.
+    pub best_threshold: Option<f64>,
+    pub best_dice: Option<f64>,
+    pub seconds: f64,
+}
+
+impl EpochFigures {
+    fn line(&self) -> String {
+        let figure = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.3}"));
+        format!(
+            "epoch {}: BCE {:.4}, Dice loss {:.4}; validation IoU {}, Dice {} (best {} at threshold {})",
+            self.epoch,
+            self.bce,
+            self.dice_loss,
+            figure(self.iou),
+            figure(self.dice),
+            figure(self.best_dice),
+            figure(self.best_threshold)
+        )
+    }
+}
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct Trained {
+    /// Every epoch of the run, those before a resumption too.
+    pub epochs: Vec<EpochFigures>,
+    /// The epoch whose decoder is in `model`.
+    pub best: usize,
+    /// The model folder.
+    pub folder: PathBuf,
+    /// Examples through one training step per second, in this session; `None` when nothing was left to train.
+    pub examples_per_second: Option<f64>,
+}
+
+/// What the frozen tower says of one version of a photo, and the truth at the network's input size.
+struct Example {
+    /// `[tokens × width]` of each block that is read.
+    tokens: Vec<Vec<f32>>,
+    shape: [usize; 2],
+    grid: (usize, usize),
+    /// Class → share of each input pixel inside the mask, `[height × width]` in [0, 1]; absent classes have none.
+    masks: BTreeMap<String, Vec<f32>>,
+}
+
+/// A validation photo: its tokens, and its truth at its own size.
+struct Held {
+    example: Example,
+    photo: (usize, usize),
+    truth: BTreeMap<String, Vec<bool>>,
+}
+
+/// State between two epochs, besides the optimiser's.
+#[derive(Serialize, Deserialize)]
+struct Progress {
+    settings: SegmentTraining,
+    /// SHA-256 over the photos' paths and the model.
+    data: String,
+    epochs: Vec<EpochFigures>,
+    best: usize,
+}
+
+/// Trains the decoder of `base` on `train`, judges it on `validation` after each epoch, and keeps in `out`: `model/` (the
+/// best epoch, a CLIPSeg folder), `last.safetensors` and `optimiser-<epoch>.bpk` (to go on from), `curves.csv` and
+/// `training.ron`. A run with the same settings that was stopped goes on. `report` gets lines of progress and says whether
+/// to go on.
+///
+/// # Errors
+/// [`Error::Input`] for settings out of range, photos or masks that cannot be used, and an `out` of another run;
+/// [`Error::Cancelled`] when `report` says so; [`Error::Bug`] when the loss is no longer a number.
+pub fn train(
+    base: ClipSegModel,
+    train: &MaskedFolder,
+    validation: &MaskedFolder,
+    settings: &SegmentTraining,
+    out: &Path,
+    mut report: impl FnMut(&str) -> bool,
+) -> Result<Trained> {
+    settings.check()?;
+    report::create_folder(out)?;
+    let data = fingerprint(&base, train, validation);
+    let mut progress = Progress { settings: settings.clone(), data, epochs: Vec::new(), best: 0 };
+    let device = base.device().clone().autodiff();
+    let mut decoder = start(&base, settings.seed, &device)?;
+    let mut optimiser = AdamWConfig::new()
+        .with_weight_decay(0.01)
+        .with_grad_clipping(Some(GradientClippingConfig::Norm(settings.clip_norm)))
+        .init();
+    if let Some((saved, weights)) = open_checkpoint(out)? {
+        if saved.settings != progress.settings || saved.data != progress.data {
+            return Err(Error::input(
+                "The folder holds a run with other settings, photos or model. Choose another --out, or remove it.",
+            )
+            .at(out));
+        }
+        decoder = install(decoder, weights)?;
+        let state = optimiser_path(out, saved.epochs.len());
+        optimiser = optimiser
+            .load(state.clone())
+            .map_err(|e| Error::model(format!("The optimiser's state cannot be read: {e:?}.")).at(&state))?;
+        progress = saved;
+        report(&format!("Going on after epoch {}.", progress.epochs.len()));
+    }
+    let phrases = Phrases::new(&base, settings)?;
+    let mut examples = Vec::new();
+    for (index, photo) in train.photos.iter().enumerate() {
+        if !report(&format!("reading photo {} of {}", index + 1, train.photos.len())) {
+            return Err(Error::Cancelled);
+        }
+        for version in 0..settings.variants {
+            examples.push(Example::new(&base, photo, &phrases, version, settings.seed ^ index as u64)?);
+        }
+        let bytes = examples[0].bytes() * (train.photos.len() * settings.variants + validation.photos.len());
+        if bytes > MOST_BYTES {
+            return Err(Error::input(format!(
+                "The features of all photos would take {:.1} GB of memory. Use fewer --variants or a smaller --input.",
+                bytes as f64 / 1e9
+            )));
+        }
+    }
+    let held = validation.photos.iter().map(|photo| Held::new(&base, photo, &phrases)).collect::<Result<Vec<_>>>()?;
+    report::write_file(&out.join("training.ron"), |file| {
+        let text = ron::ser::to_string_pretty(settings, ron::ser::PrettyConfig::default());
+        file.write_all(text.map_err(std::io::Error::other)?.as_bytes())
+    })?;
+
+    let per_epoch = train.photos.len() * phrases.classes.len();
+    let batches = per_epoch.div_ceil(settings.batch_size);
+    let steps = batches.div_ceil(settings.accumulate);
+    let total = steps * settings.epochs;
+    let schedule =
+        Schedule { peak: settings.rate, warm_up: ((total as f64 * settings.warm_up) as usize).max(1), steps: total };
+    let (mut done, mut busy) = (0usize, 0.0f64);
+    for epoch in progress.epochs.len()..settings.epochs {
+        if settings.patience > 0 && epoch >= progress.best + settings.patience && progress.best > 0 {
+            report(&format!("Stopped early: no better Dice since epoch {}.", progress.best));
+            break;
+        }
+        let started = Instant::now();
+        let mut rng = ChaCha8Rng::seed_from_u64(settings.seed.wrapping_mul(0x9e37_79b9).wrapping_add(epoch as u64));
+        let mut order: Vec<(usize, usize)> = (0..train.photos.len())
+            .flat_map(|photo| (0..phrases.classes.len()).map(move |class| (photo, class)))
+            .collect();
+        order.shuffle(&mut rng);
+        let (mut sums, mut accumulator) = ([0.0f64; 2], GradientsAccumulator::new());
+        for (number, batch) in order.chunks(settings.batch_size).enumerate() {
+            let chosen: Vec<_> = batch.iter().map(|pick| phrases.pick(*pick, settings, &mut rng)).collect();
+            let (loss, terms) = losses(&decoder, &examples, &phrases, &chosen, settings, &device)?;
+            sums.iter_mut().zip(terms).for_each(|(sum, term)| *sum += term * batch.len() as f64);
+            let loss = loss / settings.accumulate as f64;
+            let gradients = GradientsParams::from_grads(loss.backward(), &decoder);
+            accumulator.accumulate(&decoder, gradients);
+            if (number + 1) % settings.accumulate == 0 || number + 1 == batches {
+                let step = epoch * steps + number / settings.accumulate;
+                decoder = optimiser.step(schedule.rate(step), decoder, accumulator.grads());
+            }
+            done += batch.len();
+            let line = format!("epoch {} of {}, {} of {batches} batches", epoch + 1, settings.epochs, number + 1);
+            if !report(&line) {
+                return Err(Error::Cancelled);
+            }
+        }
+        busy += started.elapsed().as_secs_f64();
+        let plain = decoder.clone().valid();
+        let sweep = judge(&plain, &held, &phrases, base.device())?;
+        let (fixed, best) = (sweep.at(0.5), sweep.best());
+        let figures = EpochFigures {
+            epoch: epoch + 1,
+            rate: schedule.rate(epoch * steps),
+            bce: sums[0] / per_epoch as f64,
+            dice_loss: sums[1] / per_epoch as f64,
+            iou: fixed.iou(),
+            dice: fixed.dice(),
+            best_threshold: best.map(|(threshold, _)| threshold),
+            best_dice: best.and_then(|(_, overlap)| overlap.dice()),
+            seconds: started.elapsed().as_secs_f64(),
+        };
+        report(&figures.line());
+        progress.epochs.push(figures);
+        let former = progress.best.checked_sub(1).map(|best| progress.epochs[best].dice);
+        if former.is_none_or(|former| figures.dice > former) {
+            progress.best = figures.epoch;
+            write_model(&base, plain, out)?;
+        }
+        save_checkpoint(out, &progress, &decoder, &optimiser)?;
+        write_curves(out, &progress.epochs)?;
+    }
+    Ok(Trained {
+        best: progress.best,
+        epochs: progress.epochs,
+        folder: out.join("model"),
+        examples_per_second: (done > 0).then(|| done as f64 / busy),
+    })
+}
+
+/// The decoder to start from, ready to be trained: the base's own, as it was loaded, or drawn now by the seed. Its weights
+/// are numbered in order, so that an optimiser's state of one process fits the decoder of the next.
+fn start(base: &ClipSegModel, seed: u64, device: &Device) -> Result<Decoder> {
+    base.device().seed(seed);
+    let weights = collect(&base.network().decoder)?;
+    install(Decoder::new(base.config(), device), weights)
+}
+
+/// The classes and their phrases, encoded.
+struct Phrases {
+    classes: Vec<String>,
+    /// For each class its phrases' embeddings.
+    of_class: Vec<Vec<Vec<f32>>>,
+    wrong: Vec<Vec<f32>>,
+}
+
+/// One example of a batch: a version of a photo, a prompt, and the class whose mask is the answer (`None`: nothing).
+struct Pick {
+    example: usize,
+    prompt: Vec<f32>,
+    class: Option<usize>,
+}
+
+impl Phrases {
+    fn new(base: &ClipSegModel, settings: &SegmentTraining) -> Result<Self> {
+        let of_class = settings.prompts.values().map(|phrases| base.encode_texts(phrases)).collect::<Result<_>>()?;
+        let wrong = base.encode_texts(&WRONG_WORDS.map(ToOwned::to_owned))?;
+        Ok(Self { classes: settings.prompts.keys().cloned().collect(), of_class, wrong })
+    }
+
+    fn pick(&self, (photo, class): (usize, usize), settings: &SegmentTraining, rng: &mut ChaCha8Rng) -> Pick {
+        let example = photo * settings.variants + rng.random_range(0..settings.variants);
+        let negative = rng.random_bool(settings.negatives);
+        let phrases = if negative { &self.wrong } else { &self.of_class[class] };
+        let prompt = phrases[rng.random_range(0..phrases.len())].clone();
+        Pick { example, prompt, class: (!negative).then_some(class) }
+    }
+
+    /// What stands for a class when it is judged: the mean of its phrases.
+    fn mean(&self, class: usize) -> Vec<f32> {
+        let phrases = &self.of_class[class];
+        let mut mean = vec![0.0; phrases[0].len()];
+        for phrase in phrases {
+            mean.iter_mut().zip(phrase).for_each(|(mean, value)| *mean += value / phrases.len() as f32);
+        }
+        mean
+    }
+}
+
+impl Example {
+    fn new(base: &ClipSegModel, photo: &MaskedPhoto, phrases: &Phrases, version: usize, seed: u64) -> Result<Self> {
+        let opened = Photo::open(&photo.path)?;
+        let mut masks: BTreeMap<String, GrayImage> = BTreeMap::new();
+        for class in phrases.classes.iter().filter(|class| photo.masks.contains_key(*class)) {
+            let truth = photo.truth(&opened, class)?;
+            let pixels = truth.into_iter().map(|inside| if inside { 255 } else { 0 }).collect();
+            let mask = GrayImage::from_raw(opened.width(), opened.height(), pixels);
+            masks.insert(class.clone(), mask.ok_or_else(|| Error::bug("a mask has not its photo's size."))?);
+        }
+        let varied = if version == 0 { opened } else { vary(opened, &mut masks, seed, version) };
+        let image = base.prepare(&varied)?;
+        let masks = masks.into_iter().map(|(class, mask)| (class, shares(&mask, &image))).collect();
+        let (tokens, grid) = base.tokens(&image);
+        let [_, count, width] = tokens[0].dims();
+        let read = |tokens: Tensor<3>| {
+            tokens
+                .into_data()
+                .try_into_vec::<f32>()
+                .map_err(|e| Error::device(format!("Features cannot be read: {e:?}.")))
+        };
+        let tokens = tokens.into_iter().map(read).collect::<Result<_>>()?;
+        Ok(Self { tokens, shape: [count, width], grid, masks })
+    }
+}
+
+impl Example {
+    fn bytes(&self) -> usize {
+        self.tokens.iter().chain(self.masks.values()).map(|values| values.len() * size_of::<f32>()).sum()
+    }
+}
+
+impl Held {
+    fn new(base: &ClipSegModel, photo: &MaskedPhoto, phrases: &Phrases) -> Result<Self> {
+        let opened = Photo::open(&photo.path)?;
+        let truth = phrases.classes.iter().map(|class| Ok((class.clone(), photo.truth(&opened, class)?)));
+        Ok(Self {
+            truth: truth.collect::<Result<_>>()?,
+            photo: (opened.height() as usize, opened.width() as usize),
+            example: Example::new(base, photo, phrases, 0, 0)?,
+        })
+    }
+}
+
+/// A version of the photo: mirrored, in other light, a part of it; the masks go along.
+fn vary(photo: Photo, masks: &mut BTreeMap<String, GrayImage>, seed: u64, version: usize) -> Photo {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed.wrapping_mul(1_000_003).wrapping_add(version as u64));
+    let path = photo.path;
+    let mut pixels = photo.pixels;
+    let (across, down) = (rng.random_bool(0.5), rng.random_bool(0.5));
+    let share = rng.random_range(0.7..=1.0f32);
+    let (width, height) = ((pixels.width() as f32 * share) as u32, (pixels.height() as f32 * share) as u32);
+    let (width, height) = (width.max(1), height.max(1));
+    let left = rng.random_range(0..=pixels.width() - width);
+    let top = rng.random_range(0..=pixels.height() - height);
+    let (contrast, light) = (rng.random_range(0.75..1.3f32), rng.random_range(-25.0..25.0f32));
+    pixels = imageops::crop_imm(&pixels, left, top, width, height).to_image();
+    for mask in masks.values_mut() {
+        *mask = imageops::crop_imm(mask, left, top, width, height).to_image();
+    }
+    if across {
+        imageops::flip_horizontal_in_place(&mut pixels);
+        masks.values_mut().for_each(imageops::flip_horizontal_in_place);
+    }
+    if down {
+        imageops::flip_vertical_in_place(&mut pixels);
+        masks.values_mut().for_each(imageops::flip_vertical_in_place);
+    }
+    for value in pixels.iter_mut() {
+        *value = ((f32::from(*value) - 128.0) * contrast + 128.0 + light).clamp(0.0, 255.0) as u8;
+    }
+    Photo::from_pixels(pixels, path)
+}
+
+/// The mask at the network's input size: the share of each pixel inside.
+fn shares(mask: &GrayImage, image: &PreparedImage) -> Vec<f32> {
+    let small = imageops::resize(mask, image.width, image.height, imageops::FilterType::Triangle);
+    small.iter().map(|value| f32::from(*value) / 255.0).collect()
+}
+
+/// The loss of one batch `[1]`, and its two terms.
+fn losses(
+    decoder: &Decoder,
+    examples: &[Example],
+    phrases: &Phrases,
+    picks: &[Pick],
+    settings: &SegmentTraining,
+    device: &Device,
+) -> Result<(Tensor<1>, [f64; 2])> {
+    let chosen: Vec<&Example> = picks.iter().map(|pick| &examples[pick.example]).collect();
+    let grid = chosen[0].grid;
+    let logits = decoder.forward(
+        decoder.reduce(stacked(&chosen, device)),
+        prompts(picks.iter().map(|p| &p.prompt), device),
+        grid,
+    );
+    let [batch, height, width] = logits.dims();
+    let mut target = Vec::with_capacity(batch * height * width);
+    for (pick, example) in picks.iter().zip(&chosen) {
+        match pick.class.and_then(|class| example.masks.get(&phrases.classes[class])) {
+            Some(mask) => target.extend_from_slice(mask),
+            None => target.resize(target.len() + height * width, 0.0),
+        }
+    }
+    let target = Tensor::<2>::from_data(TensorData::new(target, [batch, height * width]), device);
+    let logits = logits.reshape([batch, height * width]);
+    let (bce, dice) = (binary(logits.clone(), target.clone()), dice(logits, target));
+    let loss = bce.clone() * settings.bce_weight + dice.clone() * settings.dice_weight;
+    let terms = [bce, dice].map(|term| f64::from(term.into_scalar::<f32>()));
+    if terms.iter().all(|term| term.is_finite()) {
+        return Ok((loss, terms));
+    }
+    Err(Error::bug(format!("the loss is not finite ({terms:?}); a lower learning rate may help.")))
+}
+
+/// Tokens of examples `[batch, tokens, width]` for each block that is read.
+fn stacked(examples: &[&Example], device: &Device) -> Vec<Tensor<3>> {
+    let [tokens, width] = examples[0].shape;
+    (0..examples[0].tokens.len())
+        .map(|layer| {
+            let values = examples.iter().flat_map(|example| example.tokens[layer].iter().copied()).collect();
+            Tensor::from_data(TensorData::new(values, [examples.len(), tokens, width]), device)
+        })
+        .collect()
+}
+
+fn prompts<'a>(embeddings: impl ExactSizeIterator<Item = &'a Vec<f32>>, device: &Device) -> Tensor<2> {
+    let count = embeddings.len();
+    let values: Vec<f32> = embeddings.flatten().copied().collect();
+    let dim = values.len() / count.max(1);
+    Tensor::from_data(TensorData::new(values, [count, dim]), device)
+}
+
+/// Every class of every validation photo at the photo's own size.
+fn judge(decoder: &Decoder, held: &[Held], phrases: &Phrases, device: &Device) -> Result<Sweep> {
+    let mut sweep = Sweep::default();
+    let means: Vec<Vec<f32>> = (0..phrases.classes.len()).map(|class| phrases.mean(class)).collect();
+    for Held { example, photo, truth } in held {
+        let reduced = decoder.reduce(stacked(&[example], device));
+        let logits = decoder.forward_each(reduced, prompts(means.iter(), device), example.grid);
+        let [_, height, width] = logits.dims();
+        let maps = burn::tensor::activation::sigmoid(logits).into_data().try_into_vec::<f32>();
+        let maps = maps.map_err(|e| Error::device(format!("Validation maps cannot be read: {e:?}.")))?;
+        for (map, class) in maps.chunks_exact(height * width).zip(&phrases.classes) {
+            let map = anomaly::map::upsample(map, height, width, photo.0, photo.1);
+            sweep
+                .add(&map, &truth[class])
+                .map_err(|_| Error::bug("a validation map holds values that are no numbers."))?;
+        }
+    }
+    Ok(sweep)
+}
+
+fn write_model(base: &ClipSegModel, decoder: Decoder, out: &Path) -> Result<()> {
+    // The folder appears whole: written beside, then swapped.
+    let (whole, part, old) = (out.join("model"), out.join("model.part"), out.join("model.old"));
+    let failed = |e: std::io::Error| Error::io("Cannot write the model", &whole, &e);
+    let clear = |folder: &Path| if folder.exists() { std::fs::remove_dir_all(folder) } else { Ok(()) };
+    clear(&part).and_then(|()| clear(&old)).map_err(failed)?;
+    base.save_with(&decoder, &part)?;
+    if whole.exists() {
+        std::fs::rename(&whole, &old).map_err(failed)?;
+    }
+    std::fs::rename(&part, &whole).and_then(|()| clear(&old)).map_err(failed)
+}
+
+const LAST: &str = "last.safetensors";
+
+fn optimiser_path(out: &Path, epoch: usize) -> PathBuf {
+    out.join(format!("optimiser-{epoch}.bpk"))
+}
+
+/// First the optimiser's state under the epoch's own name, then the file that names the epoch: whenever the process dies,
+/// the two fit.
+fn save_checkpoint(
+    out: &Path,
+    progress: &Progress,
+    decoder: &Decoder,
+    optimiser: &burn::optim::ModuleOptimizer,
+) -> Result<()> {
+    let epoch = progress.epochs.len();
+    let state = optimiser_path(out, epoch);
+    optimiser.save(&state).map_err(|error| Error::Io {
+        message: format!("Cannot write the optimiser's state: {error:?}."),
+        path: Some(state.clone()),
+    })?;
+    let weights = collect(decoder)?;
+    let views = weights.iter().enumerate().map(|(index, values)| {
+        let bytes = bytemuck::cast_slice(values.as_slice());
+        let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, vec![values.len()], bytes);
+        view.map(|view| (format!("{index:04}"), view))
+    });
+    let broken = |e: &dyn std::fmt::Display| Error::bug(format!("a checkpoint cannot be written ({e})."));
+    let views = views.collect::<Result<Vec<_>, _>>().map_err(|e| broken(&e))?;
+    let json = serde_json::to_string(progress).map_err(|e| broken(&e))?;
+    let note = std::collections::HashMap::from([("progress".to_owned(), json)]);
+    let bytes = safetensors::serialize(views, Some(note)).map_err(|e| broken(&e))?;
+    report::write_file(&out.join(LAST), |file| file.write_all(&bytes))?;
+    if epoch > 1 {
+        // Gone already is as good.
+        let _ = std::fs::remove_file(optimiser_path(out, epoch - 1));
+    }
+    Ok(())
+}
+
+fn open_checkpoint(out: &Path) -> Result<Option<(Progress, Vec<Vec<f32>>)>> {
+    let path = out.join(LAST);
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let damaged =
+        || Error::model("The state of the run is damaged. Choose another --out, or remove the folder.").at(&path);
+    let bytes = std::fs::read(&path).map_err(|e| Error::io("Cannot read the state of the run", &path, &e))?;
+    let (_, head) = safetensors::SafeTensors::read_metadata(&bytes).map_err(|_| damaged())?;
+    let note = head.metadata().as_ref().and_then(|note| note.get("progress")).ok_or_else(damaged)?;
+    let progress: Progress = serde_json::from_str(note).map_err(|_| damaged())?;
+    let file = safetensors::SafeTensors::deserialize(&bytes).map_err(|_| damaged())?;
+    let mut names = file.names();
+    names.sort_unstable();
+    let read = |name: &&str| {
+        let view = file.tensor(name).ok()?;
+        Some(view.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+    };
+    let weights = names.iter().map(read).collect::<Option<Vec<Vec<f32>>>>().ok_or_else(damaged)?;
+    Ok(Some((progress, weights)))
+}
+
+fn write_curves(out: &Path, epochs: &[EpochFigures]) -> Result<()> {
+    report::write_file(&out.join("curves.csv"), |file| {
+        writeln!(file, "epoch,rate,bce,dice_loss,iou,dice,best_threshold,best_dice,seconds")?;
+        for e in epochs {
+            let EpochFigures { epoch, rate, bce, dice_loss, iou, dice, best_threshold, best_dice, seconds } = e;
+            let [iou, dice, best_threshold, best_dice] = [iou, dice, best_threshold, best_dice]
+                .map(|figure| figure.map_or(String::new(), |f| format!("{f:.6}")));
+            writeln!(
+                file,
+                "{epoch},{rate:.6},{bce:.6},{dice_loss:.6},{iou},{dice},{best_threshold},{best_dice},{seconds:.1}"
+            )?;
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
+fn fingerprint(base: &ClipSegModel, train: &MaskedFolder, validation: &MaskedFolder) -> String {
+    use sha2::Digest as _;
+    let mut hasher = sha2::Sha256::new();
+    hasher.update(base.info().sha256.as_bytes());
+    hasher.update(serde_json::to_vec(base.config()).unwrap_or_default());
+    for folder in [train, validation] {
+        for photo in &folder.photos {
+            hasher.update(photo.path.to_string_lossy().as_bytes());
+            hasher.update([0]);
+        }
+        hasher.update([1]);
+    }
+    crate::photo::hex(&hasher.finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+    use super::*;
+    use crate::model::clipseg::DecoderConfig;
+    use crate::model::{ClipModel, ModelSource};
+
+    const SIDE: u32 = 64;
+
+    /// Bright plates with a dark square on whole patches, and the square as mask.
+    fn folder(dir: &Path) -> MaskedFolder {
+        let photos = (0..3u32).map(|i| {
+            let inside =
+                move |x: u32, y: u32| (8 + 16 * i..32 + 16 * i).contains(&x) && (16..16 + 8 * (i + 2)).contains(&y);
+            let (path, mask) = (dir.join(format!("{i}.png")), dir.join(format!("{i}_mask.png")));
+            image::RgbImage::from_fn(SIDE, SIDE, |x, y| {
+                let grain = (x * 7 + y * 13 + i * 5) % 16;
+                image::Rgb([if inside(x, y) { 30 } else { 170 } + grain as u8; 3])
+            })
+            .save(&path)
+            .unwrap();
+            GrayImage::from_fn(SIDE, SIDE, |x, y| image::Luma([if inside(x, y) { 255 } else { 0 }]))
+                .save(&mask)
+                .unwrap();
+            MaskedPhoto { path, masks: BTreeMap::from([("square".to_owned(), mask)]) }
+        });
+        MaskedFolder { classes: vec!["square".to_owned()], photos: photos.collect() }
+    }
+
+    fn base() -> ClipSegModel {
+        let clip = ClipModel::load(&ModelSource::Pocket, &Device::flex()).unwrap();
+        let blocks = clip.config().vision_config.num_hidden_layers;
+        let decoder = DecoderConfig {
+            reduce_dim: 32,
+            extract_layers: vec![blocks / 2, blocks - 1],
+            decoder_num_attention_heads: 4,
+            decoder_intermediate_size: 64,
+            ..DecoderConfig::default()
+        };
+        ClipSegModel::untrained(&clip, decoder, SIDE).unwrap()
+    }
+
+    fn settings(epochs: usize) -> SegmentTraining {
+        SegmentTraining {
+            prompts: BTreeMap::from([("square".to_owned(), vec!["a hole".to_owned(), "a dark hole".to_owned()])]),
+            epochs,
+            batch_size: 3,
+            rate: 5e-3,
+            negatives: 0.0,
+            variants: 1,
+            ..SegmentTraining::default()
+        }
+    }
+
+    #[test]
+    fn a_tiny_set_is_learned_by_heart_and_the_folder_gives_the_same_figures() {
+        let dir = tempfile::tempdir().unwrap();
+        let photos = folder(dir.path());
+        let out = dir.path().join("run");
+        let trained = train(base(), &photos, &photos, &settings(80), &out, |_| true).unwrap();
+        let best = trained.epochs[trained.best - 1].dice.unwrap();
+        assert!(best > 0.95, "{best}");
+
+        let model = ClipSegModel::load(&ModelSource::Folder(trained.folder), &Device::flex()).unwrap();
+        let prompts = model.encode_texts(&settings(1).prompts["square"]).unwrap();
+        let mean: Vec<f32> = prompts[0].iter().zip(&prompts[1]).map(|(a, b)| (a + b) / 2.0).collect();
+        let mut sweep = Sweep::default();
+        for photo in &photos.photos {
+            let opened = Photo::open(&photo.path).unwrap();
+            let map = model.predict(&model.prepare(&opened).unwrap(), std::slice::from_ref(&mean)).unwrap().remove(0);
+            sweep.add(&map.values, &photo.truth(&opened, "square").unwrap()).unwrap();
+        }
+        assert!((sweep.at(0.5).dice().unwrap() - best).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_run_that_was_stopped_goes_on_to_the_same_weights() {
+        let dir = tempfile::tempdir().unwrap();
+        let photos = folder(dir.path());
+        let settings = SegmentTraining { variants: 2, negatives: 0.3, accumulate: 2, batch_size: 1, ..settings(4) };
+        let (whole, parts) = (dir.path().join("whole"), dir.path().join("parts"));
+        train(base(), &photos, &photos, &settings, &whole, |_| true).unwrap();
+        let stopped = train(base(), &photos, &photos, &settings, &parts, |line| !line.starts_with("epoch 3 of"));
+        assert!(matches!(stopped, Err(Error::Cancelled)));
+        let resumed = train(base(), &photos, &photos, &settings, &parts, |_| true).unwrap();
+        assert_eq!(resumed.epochs.len(), 4);
+        let weights = |out: &Path| open_checkpoint(out).unwrap().unwrap().1;
+        assert_eq!(weights(&whole), weights(&parts));
+
+        let other = SegmentTraining { seed: 9, ..settings };
+        let error = train(base(), &photos, &photos, &other, &parts, |_| true).unwrap_err();
+        assert!(error.to_string().contains("another --out"), "{error}");
+    }
+}
