@@ -1,5 +1,6 @@
 //! What panels return: wishes of the inspector, carried out in one place (`window`). Panels themselves change nothing.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use egui::Pos2;
@@ -7,6 +8,8 @@ use egui::Pos2;
 use super::benchmark::BenchSetup;
 use super::classifying::{By, ClassifySetup};
 use super::command::Command;
+use super::describing::{DescribeSetup, Describing};
+use super::kept::Draft;
 use super::labels::{ClassEdit, Label};
 use super::media::Media;
 use super::photo_list::{Filter, Focus, Sort};
@@ -14,6 +17,7 @@ use super::session::Look;
 use super::state::{Sheet, State};
 use super::viewport::Viewport;
 use crate::Recipe;
+use crate::anomaly::Verdict;
 use crate::bench::ClassResult;
 use crate::engine::PhotoId;
 
@@ -43,9 +47,21 @@ pub enum Action {
         change: Box<dyn FnOnce(&mut ClassifySetup)>,
     },
     ClassifyBy(By),
+    /// A change of what is asked of descriptions, as one step of undo.
+    EditDescription {
+        what: String,
+        change: Box<dyn FnOnce(&mut DescribeSetup)>,
+    },
+    /// A change of how answers about descriptions are shown.
+    Describe(Box<dyn FnOnce(&mut Describing)>),
+    /// The photo and the text of a row of the table that was matched, by its place among the scores.
+    OpenPair(usize),
+    /// Reads a table of descriptions.
+    OpenPairTable(PathBuf),
     SetUpBench(Box<dyn FnOnce(&mut BenchSetup)>),
     /// The worst photos of a class, judged with the recipe they were measured with.
     OpenWorst(Arc<ClassResult>),
+    History(HistoryWish),
     /// Why is this place (in photo pixels) scored so?
     Ask(Pos2),
     /// The photo pixel under the cursor.
@@ -63,6 +79,25 @@ pub enum Action {
     DismissNotice(usize),
     ClearNotices,
     StopExport,
+}
+
+/// A wish about the kept verdicts.
+pub enum HistoryWish {
+    /// List only those with this verdict in force.
+    Only(Option<Verdict>),
+    /// List older ones as well.
+    Older,
+    /// Look at the one with this id.
+    Choose(String),
+    /// The correction being written, and who writes it.
+    Draft(Draft, String),
+    /// Add the correction.
+    Correct,
+    OpenPhoto(PathBuf),
+    /// Judge with the recipe that has this hash.
+    UseRecipe(String),
+    /// Keep verdicts in this file or database.
+    KeepIn(String),
 }
 
 /// What a panel works with: the state to read, pictures, and a tray for its wishes.

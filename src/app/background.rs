@@ -12,6 +12,7 @@ use image::RgbImage;
 use image::imageops::FilterType;
 
 use super::benchmark::{self, BenchSetup};
+use super::describing::{Matched, OpenTable};
 use super::evaluation_files::EvaluationFiles;
 use super::export::{self, ExportJob};
 use super::intake::Found;
@@ -53,6 +54,13 @@ pub enum Question {
     BenchFolder,
     BenchOut,
     ModelFolder,
+    /// A table of descriptions; with it the folder of its photos.
+    PairTable(Option<PathBuf>),
+    /// The folder of the photos of this table.
+    PairRoot(PathBuf),
+    /// The matches to save, at a threshold.
+    SaveMatches(Arc<Matched>, f32),
+    SaveHistory,
     /// The labels to save.
     SaveLabels(Vec<(PathBuf, String)>),
     /// The evaluation to save.
@@ -112,6 +120,10 @@ pub enum News {
     BenchPlanned(usize),
     Bench(BenchEvent),
     BenchEnded(Result<()>),
+    PairTable(OpenTable),
+    MatchesSaved(Result<PathBuf>),
+    /// The file to write the history into.
+    HistoryFile(PathBuf),
     Samples(Result<Samples>),
     RecipeOpened {
         path: PathBuf,
@@ -298,6 +310,18 @@ impl Background {
         });
     }
 
+    /// Reads a table of descriptions.
+    pub fn open_pairs(&self, path: PathBuf, root: Option<PathBuf>) {
+        self.spawn("hairline-pairs", move |shared| shared.tell(opened_pairs(path, root)));
+    }
+
+    /// Writes matches as they are at a threshold.
+    pub fn save_matches(&self, path: PathBuf, matched: Arc<Matched>, threshold: f32) {
+        self.spawn("hairline-matches", move |shared| {
+            shared.tell(News::MatchesSaved(matched.write(threshold, &path)));
+        });
+    }
+
     /// Writes the session.
     pub fn save_session(&self, path: PathBuf, session: Session) {
         self.spawn("hairline-session", move |shared| {
@@ -438,6 +462,25 @@ fn answer(question: Question) -> Option<News> {
             let dialog = rfd::FileDialog::new().set_title("Add the folder of a model in the Hugging Face layout");
             dialog.pick_folder().map(News::ModelFolder)
         }
+        Question::PairTable(root) => {
+            let dialog = rfd::FileDialog::new().set_title("Open a table of descriptions").add_filter("CSV", &["csv"]);
+            dialog.pick_file().map(|path| opened_pairs(path, root))
+        }
+        Question::PairRoot(table) => {
+            let dialog = rfd::FileDialog::new().set_title("Paths of the table start in folder");
+            dialog.pick_folder().map(|root| opened_pairs(table, Some(root)))
+        }
+        Question::SaveMatches(matched, threshold) => {
+            let dialog = rfd::FileDialog::new().set_title("Export the matches");
+            let dialog = dialog.add_filter("CSV, with a summary beside it", &["csv"]).add_filter("JSON", &["json"]);
+            let path = dialog.set_file_name("matches.csv").save_file()?;
+            Some(News::MatchesSaved(matched.write(threshold, &path)))
+        }
+        Question::SaveHistory => {
+            let dialog = rfd::FileDialog::new().set_title("Export the history").add_filter("CSV", &["csv"]);
+            let dialog = dialog.add_filter("JSON", &["json"]).add_filter("Parquet", &["parquet"]);
+            dialog.set_file_name("history.csv").save_file().map(News::HistoryFile)
+        }
         Question::OpenLabels => {
             let dialog =
                 rfd::FileDialog::new().set_title("Import labels").add_filter("Labels (CSV, COCO)", &["csv", "json"]);
@@ -476,6 +519,12 @@ fn saved_classification(folder: PathBuf, run: &ClassificationRun) -> News {
 fn understood(root: PathBuf) -> News {
     let understood = benchmark::understand(&root);
     News::BenchFolder { root, understood }
+}
+
+fn opened_pairs(path: PathBuf, root: Option<PathBuf>) -> News {
+    let pairs = crate::matching::read_pairs(&path, root.as_deref());
+    let pairs = pairs.map(Arc::new).map_err(|error| error.to_string());
+    News::PairTable(OpenTable { path, root, pairs })
 }
 
 fn opened_labels(path: PathBuf) -> News {

@@ -22,6 +22,8 @@ pub struct BenchSetup {
     pub methods: Vec<Method>,
     /// Catalogue ids or folders.
     pub models: Vec<String>,
+    /// Networks whose patches are compared with the references; `None` is the model itself.
+    pub memory_models: Vec<Option<String>>,
     /// Numbers of references as typed: `0, 4, all`.
     pub shots: String,
     /// Seeds 0 to this, each a run of its own.
@@ -36,6 +38,7 @@ impl Default for BenchSetup {
             out: None,
             methods: vec![Method::Fused],
             models: vec![crate::model::POCKET.to_owned()],
+            memory_models: vec![None],
             shots: "4".to_owned(),
             seeds: 1,
             protocol: Protocol::default(),
@@ -76,6 +79,9 @@ impl BenchSetup {
         if self.models.is_empty() {
             return Some("Choose at least one model.".to_owned());
         }
+        if self.memory_models.is_empty() {
+            return Some("Choose at least one memory model, or the same model.".to_owned());
+        }
         self.shots().err().map(|error| error.to_string())
     }
 
@@ -91,6 +97,7 @@ impl BenchSetup {
             base: Recipe::default(),
             methods: self.methods.clone(),
             models: self.models.clone(),
+            memory_models: self.memory_models.clone(),
             shots: self.shots()?,
             seeds: (0..self.seeds.max(1)).collect(),
             protocol: self.protocol,

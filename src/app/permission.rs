@@ -94,6 +94,11 @@ impl State {
             }
             Command::StopBenchmark => self.bench.as_ref().is_some_and(BenchRun::running),
             Command::OpenBenchReport => self.bench.as_ref().is_some_and(|bench| matches!(bench.ended, Some(Ok(())))),
+            Command::MatchTable => self.describing.pairs().is_some() && self.describing.job.is_none(),
+            Command::StopMatching => self.describing.job.is_some(),
+            Command::ChoosePairRoot => self.describing.setup.table.is_some(),
+            Command::ExportMatches => self.describing.matched.is_some(),
+            Command::ExportHistory => !self.kept.entries.is_empty(),
             Command::ExportEvaluation => self.evaluation.as_ref().is_some_and(|evaluation| evaluation.judged() > 0),
             Command::Accept
             | Command::Reject

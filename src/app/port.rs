@@ -3,11 +3,9 @@
 
 use std::sync::Arc;
 
-use crossbeam_channel::Receiver;
-
-use super::classifying::{Answer, LabWork};
+use crate::Recipe;
+use crate::engine::lab::Work;
 use crate::engine::{Engine, JobId, PhotoId, Request, View};
-use crate::{Recipe, Result};
 
 /// What the window asks of an engine; see [`Engine`] for the meaning of each.
 pub trait EnginePort: Send + Sync {
@@ -17,8 +15,8 @@ pub trait EnginePort: Send + Sync {
     fn set_recipe(&self, recipe: Recipe);
     /// The photo on the screen.
     fn view(&self, photo: Option<PhotoId>);
-    /// Runs work over the networks as a job.
-    fn run_lab(&self, job: JobId, work: LabWork) -> Receiver<Result<Answer>>;
+    /// Runs work over the networks as a job; see [`crate::engine::lab::answering`] for its answer.
+    fn queue_lab(&self, job: JobId, work: Work);
     /// Judges an inspected photo on the caller's thread; a few milliseconds, so not on the window's.
     fn judged(&self, photo: PhotoId) -> Option<View>;
 }
@@ -36,8 +34,8 @@ impl EnginePort for Engine {
         Self::view(self, photo);
     }
 
-    fn run_lab(&self, job: JobId, work: LabWork) -> Receiver<Result<Answer>> {
-        Self::run_lab(self, job, work)
+    fn queue_lab(&self, job: JobId, work: Work) {
+        Self::queue_lab(self, job, work);
     }
 
     fn judged(&self, photo: PhotoId) -> Option<View> {
@@ -58,8 +56,8 @@ impl<T: EnginePort + ?Sized> EnginePort for Arc<T> {
         (**self).view(photo);
     }
 
-    fn run_lab(&self, job: JobId, work: LabWork) -> Receiver<Result<Answer>> {
-        (**self).run_lab(job, work)
+    fn queue_lab(&self, job: JobId, work: Work) {
+        (**self).queue_lab(job, work);
     }
 
     fn judged(&self, photo: PhotoId) -> Option<View> {

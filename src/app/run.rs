@@ -47,6 +47,11 @@ pub fn run(options: Options) -> Result<()> {
     // The samples are for a first look; a bench that was cleared stays clear, with its recipe.
     let samples = options.photos.is_empty() && (options.demo || matches!(restored, Restored::Nothing));
     let (session, mut notes) = merge(restored, &options);
+    // The samples are a first look; they leave no trace in the user's history.
+    let history = path
+        .as_deref()
+        .and_then(std::path::Path::parent)
+        .map(|folder| folder.join("history.sqlite").display().to_string());
     if path.is_none() && !options.demo {
         notes.push("This system names no folder for programs' data, so the session is not kept.".to_owned());
     }
@@ -85,6 +90,7 @@ pub fn run(options: Options) -> Result<()> {
                     engine: Arc::new(engine) as Arc<dyn EnginePort>,
                     events,
                     session_path: path,
+                    history,
                     target: Some(renderer.target_format),
                     largest_side: renderer.device.limits().max_texture_dimension_2d,
                     bench_engine,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::benchmark::BenchSetup;
 use super::classifying::ClassifySetup;
+use super::describing::DescribeSetup;
 use super::labels::{self, Class, Label};
 use super::photo_list::{Decision, Filter, Sort};
 use super::theme::ThemeChoice;
@@ -43,10 +44,15 @@ pub enum Page {
     Classify,
     /// Methods measured on a labelled folder.
     Benchmark,
+    /// Photos against what they are said to show.
+    Description,
+    /// Verdicts that were kept.
+    History,
 }
 
 impl Page {
-    pub const ALL: [Self; 4] = [Self::Inspect, Self::Evaluate, Self::Classify, Self::Benchmark];
+    pub const ALL: [Self; 6] =
+        [Self::Inspect, Self::Evaluate, Self::Classify, Self::Description, Self::Benchmark, Self::History];
 
     /// As its tab names it.
     pub fn label(self) -> &'static str {
@@ -55,7 +61,14 @@ impl Page {
             Self::Evaluate => "Evaluate",
             Self::Classify => "Classify",
             Self::Benchmark => "Benchmark",
+            Self::Description => "Description",
+            Self::History => "History",
         }
+    }
+
+    /// Whether the photo on view is part of it: a photo chosen in the film strip is then shown here.
+    pub fn shows_photo(self) -> bool {
+        matches!(self, Self::Inspect | Self::Classify | Self::Description)
     }
 }
 
@@ -135,6 +148,11 @@ pub struct Session {
     pub labels: Vec<(PathBuf, Label)>,
     pub classify: ClassifySetup,
     pub bench: BenchSetup,
+    pub describe: DescribeSetup,
+    /// Where verdicts are kept: an SQLite file or a PostgreSQL address; `None` is the user's own file.
+    pub history: Option<String>,
+    /// Who inspects, for corrections.
+    pub inspector: String,
     /// Folders and files of networks to choose from, besides the installed ones.
     pub models: Vec<String>,
     pub look: Look,
@@ -152,6 +170,9 @@ impl Default for Session {
             labels: Vec::new(),
             classify: ClassifySetup::default(),
             bench: BenchSetup::default(),
+            describe: DescribeSetup::default(),
+            history: None,
+            inspector: crate::history::user().unwrap_or_default(),
             models: Vec::new(),
             look: Look::default(),
         }

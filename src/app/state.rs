@@ -9,9 +9,11 @@ use std::sync::Arc;
 use egui::{Pos2, Rect};
 
 use super::benchmark::{BenchRun, BenchSetup};
-use super::classifying::{ClassifySetup, Classifying};
+use super::classifying::{ClassifySetup, Classifying, LabJob};
+use super::describing::{DescribeSetup, Describing};
 use super::evaluation::Evaluation;
 use super::history::History;
+use super::kept::KeptVerdicts;
 use super::labels::{Class, Label, LabelStep};
 use super::notice::Notices;
 use super::photo_list::{Decision, Filter, Focus, Outcome, PhotoList, Rule, Sort};
@@ -89,6 +91,7 @@ pub enum Step {
     Recipe(Box<Recipe>),
     Labels(LabelStep),
     Classify(Box<ClassifySetup>),
+    Describe(Box<DescribeSetup>),
 }
 
 /// Everything the window knows.
@@ -121,6 +124,14 @@ pub struct State {
     /// Verdicts against labels; `None` until there is something to compare.
     pub evaluation: Option<Arc<Evaluation>>,
     pub classifying: Classifying,
+    pub describing: Describing,
+    pub kept: KeptVerdicts,
+    /// Photos whose verdict is to be kept.
+    pub to_keep: Vec<PhotoId>,
+    /// Where verdicts are kept, if not at the usual place.
+    pub history_place: Option<String>,
+    /// Who inspects, for corrections.
+    pub inspector: String,
     pub bench_setup: BenchSetup,
     /// What was understood of the benchmark's folder, or why nothing.
     pub bench_folder: Option<std::result::Result<String, String>>,
@@ -161,6 +172,11 @@ impl Default for State {
             sheet: Sheet::None,
             evaluation: None,
             classifying: Classifying::default(),
+            describing: Describing::default(),
+            kept: KeptVerdicts::default(),
+            to_keep: Vec::new(),
+            history_place: None,
+            inspector: String::new(),
             bench_setup: BenchSetup::default(),
             bench_folder: None,
             bench: None,
@@ -180,6 +196,9 @@ impl State {
         let mut state = Self { recipe: session.recipe, look: session.look, ..Self::default() };
         state.classifying.setup = session.classify;
         state.bench_setup = session.bench;
+        state.describing.setup = session.describe;
+        state.history_place = session.history;
+        state.inspector = session.inspector;
         state.models.clone_from(&session.models);
         state.added_models = session.models;
         state.photos.set_sort(state.look.sort);
@@ -227,6 +246,9 @@ impl State {
             labels: self.photos.iter().filter_map(|entry| Some((entry.path.clone(), entry.label.clone()?))).collect(),
             classify: self.classifying.setup.clone(),
             bench: self.bench_setup.clone(),
+            describe: self.describing.setup.clone(),
+            history: self.history_place.clone(),
+            inspector: self.inspector.clone(),
             models: self.added_models.clone(),
             look,
             ..Session::default()
@@ -301,14 +323,12 @@ impl State {
 
     /// Asks the engine to stop.
     pub fn stop_job(&mut self) {
-        if let Some(job) = &mut self.job {
-            job.stopping = true;
-            let last = job.id;
-            // The line counts jobs that follow each other as one, so all of them stop.
-            let lab = self.classifying.job.as_ref().map(|job| job.id);
-            let jobs = (0..=last).rev().filter(|&job| Some(job) != lab).take(16);
-            self.outbox.extend(jobs.map(Request::Cancel));
-        }
+        let Some(job) = &mut self.job else { return };
+        job.stopping = true;
+        let last = job.id;
+        // The line counts jobs that follow each other as one, so all of them stop.
+        let jobs: Vec<JobId> = (0..=last).rev().filter(|&job| self.lab_mut(job).is_none()).take(16).collect();
+        self.outbox.extend(jobs.into_iter().map(Request::Cancel));
     }
 
     /// Requests that wait to be sent.
@@ -370,6 +390,29 @@ impl State {
         change(&mut self.classifying.setup);
         if self.classifying.setup != before {
             self.history.record(what, Step::Classify(Box::new(before)));
+        }
+    }
+
+    /// Changes what is asked of descriptions as one step of undo.
+    pub fn edit_description(&mut self, what: &str, change: impl FnOnce(&mut DescribeSetup)) {
+        let before = self.describing.setup.clone();
+        change(&mut self.describing.setup);
+        if self.describing.setup != before {
+            self.history.record(what, Step::Describe(Box::new(before)));
+        }
+    }
+
+    /// The work over networks with this number, whichever page asked for it.
+    fn lab_mut(&mut self, job: JobId) -> Option<&mut LabJob> {
+        let labs = [&mut self.classifying.job, &mut self.describing.job];
+        labs.into_iter().flatten().find(|lab| lab.id == job)
+    }
+
+    /// Asks the engine to stop matching.
+    pub fn stop_describing(&mut self) {
+        if let Some(job) = &mut self.describing.job {
+            job.stopping = true;
+            self.outbox.push(Request::Cancel(job.id));
         }
     }
 
@@ -445,6 +488,7 @@ impl State {
                 Step::Recipe(Box::new(before))
             }
             Step::Labels(labels) => Step::Labels(self.photos.swap_labels(labels)),
+            Step::Describe(setup) => Step::Describe(Box::new(std::mem::replace(&mut self.describing.setup, *setup))),
             Step::Classify(setup) => Step::Classify(Box::new(std::mem::replace(&mut self.classifying.setup, *setup))),
         }
     }
@@ -473,7 +517,7 @@ impl State {
                     self.notices.error(format!("A reference photo is left out. {}", error.at(path)));
                 }
             }
-            Event::JobStarted { job, .. } if self.classifying.job.as_ref().is_some_and(|lab| lab.id == job) => {
+            Event::JobStarted { job, .. } if self.lab_mut(job).is_some() => {
                 self.engine.preparing = None;
             }
             Event::JobStarted { .. } => {
@@ -485,13 +529,14 @@ impl State {
             }
             // Photos are counted as they come, because several jobs share one line.
             Event::JobProgressed { job, done, total } => {
-                if let Some(lab) = self.classifying.job.as_mut().filter(|lab| lab.id == job) {
+                if let Some(lab) = self.lab_mut(job) {
                     (lab.done, lab.total) = (done, total);
                 }
             }
             Event::PhotoInspected { id, job, inspection, .. } => {
                 self.engine.preparing = None;
                 self.count(job.is_some(), false);
+                self.to_keep.extend(job.map(|_| id));
                 self.photos.set_outcome(id, Outcome::Inspected(inspection));
             }
             Event::PhotoFailed { id, path, error, .. } => {

@@ -3,17 +3,15 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crossbeam_channel::{Receiver, Sender};
-
-use super::classifying::{Answer, LabWork};
 use super::port::EnginePort;
+use crate::Recipe;
 use crate::anomaly::calibrate::ThresholdSource;
 use crate::anomaly::{
     AnomalyMap, Calibration, Component, Evidence, Inspection, NearestPatch, PhotoFacts, Region, Severity, Verdict,
 };
+use crate::engine::lab::Work;
 use crate::engine::{JobId, PhotoId, Request, View};
 use crate::photo::{Quality, QualityLimits};
-use crate::{Recipe, Result};
 
 /// A photo without fault.
 const QUALITY: Quality =
@@ -144,8 +142,8 @@ pub struct Asked {
     pub requests: Vec<Request>,
     pub recipes: Vec<Recipe>,
     pub views: Vec<Option<PhotoId>>,
-    /// Work over networks, with the way for its answer.
-    pub labs: Vec<(JobId, Sender<Result<Answer>>)>,
+    /// Work over networks, which is never done.
+    pub labs: Vec<(JobId, Work)>,
 }
 
 impl FakeEngine {
@@ -172,10 +170,8 @@ impl EnginePort for FakeEngine {
         self.note(|asked| asked.views.push(photo));
     }
 
-    fn run_lab(&self, job: JobId, _work: LabWork) -> Receiver<Result<Answer>> {
-        let (sender, answer) = crossbeam_channel::bounded(1);
-        self.note(|asked| asked.labs.push((job, sender)));
-        answer
+    fn queue_lab(&self, job: JobId, work: Work) {
+        self.note(|asked| asked.labs.push((job, work)));
     }
 
     fn judged(&self, photo: PhotoId) -> Option<View> {

@@ -2,6 +2,8 @@
 //! only place that changes the state, and it never waits for anything.
 
 mod commands;
+mod describing;
+mod keeping;
 mod measuring;
 
 use std::fmt::Write as _;
@@ -22,6 +24,7 @@ use super::media::Media;
 use super::panels;
 use super::photo_list::file_name;
 use super::port::EnginePort;
+use super::recorder::Recorder;
 use super::session::{Page, Session};
 use super::state::{ExportProgress, Sheet, State, photos, references};
 use super::theme::{self, ThemeChoice, palette};
@@ -41,6 +44,8 @@ pub struct Parts {
     pub session: Session,
     pub engine: Arc<dyn EnginePort>,
     pub events: Receiver<Event>,
+    /// Where verdicts are kept unless the session names another place; `None` keeps none.
+    pub history: Option<String>,
     /// Where the session is saved; `None` keeps nothing.
     pub session_path: Option<PathBuf>,
     /// Format that the window draws to; `None` leaves the overlay out, for tests without a renderer.
@@ -75,6 +80,10 @@ pub struct Window {
     /// When words were last changed.
     words_changed_at: Option<f64>,
     last_setup: ClassifySetup,
+    describe: describing::Follow,
+    recorder: Option<Recorder>,
+    /// Where verdicts are kept unless the session names another place.
+    history_place: Option<String>,
     bench_engine: EngineOptions,
     /// A text field had the keyboard at the end of the last frame; egui takes it away on Esc before anyone can ask.
     typing: bool,
@@ -95,6 +104,9 @@ impl Window {
         if let Some(root) = state.bench_setup.root.clone() {
             background.understand(root);
         }
+        if let Some(table) = state.describing.setup.table.clone() {
+            background.open_pairs(table, state.describing.setup.root.clone());
+        }
         Self {
             last_recipe: state.recipe.clone(),
             state,
@@ -114,6 +126,9 @@ impl Window {
             answer: None,
             words_changed_at: None,
             last_setup,
+            describe: describing::Follow::default(),
+            recorder: None,
+            history_place: parts.history,
             bench_engine: parts.bench_engine,
             typing: false,
             theme: None,
@@ -121,7 +136,7 @@ impl Window {
     }
 
     /// Looks for photos among `paths` and puts them on the bench, or among the references. A recipe file is taken as
-    /// the recipe, a CSV file as labels.
+    /// the recipe, a CSV file as labels, or on the description page as a table of descriptions.
     pub fn open(&mut self, paths: Vec<PathBuf>, as_references: bool) {
         if let [only] = &paths[..]
             && only.extension().is_some_and(|extension| extension == "ron")
@@ -130,7 +145,11 @@ impl Window {
         } else if let [only] = &paths[..]
             && only.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"))
         {
-            self.background.open_labels(only.clone());
+            if self.state.look.page == Page::Description {
+                self.open_pair_table(only.clone());
+            } else {
+                self.background.open_labels(only.clone());
+            }
         } else if !paths.is_empty() {
             self.background.find(if as_references { Purpose::References } else { Purpose::Photos }, paths);
         }
@@ -178,6 +197,8 @@ impl Window {
         self.state.photos.refresh();
         self.evaluate();
         self.follow_classifying(ctx);
+        self.follow_describing(ctx);
+        self.follow_history(ctx);
         if self.state.selected.is_none() && !self.state.photos.is_empty() {
             let first = self.state.photos.neighbour(None, 0);
             self.state.select(first);
@@ -216,6 +237,7 @@ impl Window {
             | News::ClassifierOpened { classifier: Err(error), .. }
             | News::ClassifierSaved(Err(error))
             | News::ClassificationSaved(Err(error))
+            | News::MatchesSaved(Err(error))
             | News::RecipeSaved(Err(error)) => {
                 self.state.report_error(&error);
             }
@@ -223,6 +245,7 @@ impl Window {
             News::LabelsSaved(Ok(path))
             | News::EvaluationSaved(Ok(path))
             | News::ClassificationSaved(Ok(path))
+            | News::MatchesSaved(Ok(path))
             | News::RecipeSaved(Ok(path)) => {
                 self.state.notices.done(format!("Saved {}.", path.display()));
             }
@@ -288,6 +311,8 @@ impl Window {
                     bench.apply(event);
                 }
             }
+            News::PairTable(table) => self.pair_table_opened(table),
+            News::HistoryFile(path) => self.export_history_to(path),
             News::BenchEnded(outcome) => self.bench_ended(outcome),
             News::SessionSaved(Ok(())) => {}
             News::Samples(Err(error)) | News::SessionSaved(Err(error)) => self.state.report_error(&error),
@@ -448,6 +473,8 @@ impl Window {
                     Page::Evaluate => panels::evaluate::show(ui, desk),
                     Page::Classify => panels::classify::show(ui, desk),
                     Page::Benchmark => panels::benchmark::show(ui, desk),
+                    Page::Description => panels::description::show(ui, desk),
+                    Page::History => panels::kept::show(ui, desk),
                 }
             });
         });
@@ -473,6 +500,7 @@ impl Window {
             self.viewed = self.state.selected;
             self.engine.view(self.viewed);
         }
+        self.keep_verdicts();
         for request in self.state.take_requests() {
             self.engine.send(request);
         }

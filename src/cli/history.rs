@@ -137,7 +137,7 @@ pub fn run(args: HistoryArgs, console: &Console) -> Result<()> {
             Console::print_json(&Whole { entry: &entry, recipe })
         }
         What::Correct { place, id, verdict, by, note } => {
-            let author = by.or_else(user).unwrap_or_default();
+            let author = by.or_else(history::user).unwrap_or_default();
             let mut history = History::open_existing(&place.history)?;
             let entry = history.correct(&id, &Correction { verdict, author, note })?;
             Console::print(&row(&entry));
@@ -182,9 +182,4 @@ fn row(entry: &Entry) -> String {
         entry.path,
         revised.unwrap_or_default()
     )
-}
-
-/// The name of the user who runs the program, as the system tells it.
-fn user() -> Option<String> {
-    ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|name| !name.is_empty()))
 }

@@ -1,7 +1,6 @@
 //! `hairline match`: does a photo show what its description says? One pair, or a table of them.
 
 use std::fmt::Write as _;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -12,14 +11,13 @@ use super::lab::Bench;
 use super::{Common, absolute, interrupt};
 use crate::engine::Lab;
 use crate::matching::{
-    BANDS, BadRow, Band, BatchOutcome, Choice, ClaimKind, ClaimOutcome, DEFAULT_THRESHOLD, DescriptionMatch,
-    Evaluation, Histogram, LENIENT_THRESHOLD, LabEncoder, Label, PartFile, Question, STRICT_THRESHOLD, Scored,
-    Separation, Status, describe_photo, draw_histogram, evaluate, judge_match, match_pairs, parse_threshold,
-    read_pairs, see_photo, separation,
+    BANDS, BadRow, Band, Choice, ClaimKind, ClaimOutcome, DEFAULT_THRESHOLD, DescriptionMatch, LENIENT_THRESHOLD,
+    LabEncoder, PartFile, Question, STRICT_THRESHOLD, Separation, TableFormat, TableSummary, describe_photo,
+    fingerprint, match_pairs, parse_threshold, read_pairs, see_photo, separation, write_table,
 };
 use crate::model::POCKET;
 use crate::report::json::VERSION;
-use crate::report::short_hash;
+use crate::report::{ModelIdentity, short_hash};
 use crate::{Error, Result, report};
 
 /// Bad rows named on the console; all of them are in the output.
@@ -113,17 +111,10 @@ pub fn run(args: MatchArgs, common: &Common, console: &Console) -> Result<()> {
     }
 }
 
-/// Model and device of an outcome.
-#[derive(Clone, Debug, Serialize)]
-struct Made {
-    id: String,
-    sha256: String,
-}
-
 #[derive(Debug, Serialize)]
 struct InfoDocument {
     version: &'static str,
-    model: Made,
+    model: ModelIdentity,
     embedding_dim: usize,
     image_size: usize,
     max_tokens: usize,
@@ -157,7 +148,7 @@ fn info(args: &InfoArgs, common: &Common, console: &Console) -> Result<()> {
         let info = model.info();
         Ok(InfoDocument {
             version: VERSION,
-            model: Made { id: info.id.clone(), sha256: info.sha256.clone() },
+            model: ModelIdentity::of(info),
             embedding_dim: info.embedding_dim,
             image_size: info.image_size,
             max_tokens: info.max_tokens,
@@ -221,7 +212,7 @@ struct TestDocument {
     text: String,
     #[serde(flatten)]
     outcome: DescriptionMatch,
-    model: Made,
+    model: ModelIdentity,
     device: String,
 }
 
@@ -238,7 +229,7 @@ fn test(args: TestArgs, common: &Common, console: &Console) -> Result<()> {
         let question = Question { text: text.clone(), threshold, labels, claims };
         let outcome = describe_photo(lab, &name, &photo, &question)?;
         let model = lab.backbone(&name)?;
-        let model = Made { id: model.info().id.clone(), sha256: model.info().sha256.clone() };
+        let model = ModelIdentity::of(model.info());
         Ok(TestDocument { image: image.display().to_string(), text, outcome, model, device: lab.device()? })
     })?;
     if json {
@@ -297,52 +288,8 @@ fn print_claims(claims: &[ClaimOutcome], console: &Console) {
     }
 }
 
-/// The document of a table, without its rows.
-#[derive(Debug, Serialize)]
-struct Summary {
-    version: &'static str,
-    model: Made,
-    device: String,
-    csv: String,
-    threshold: f32,
-    rows: usize,
-    matched: usize,
-    failed: usize,
-    evaluation: Option<Evaluation>,
-    histogram: Histogram,
-    failures: Vec<BadRow>,
-}
-
-#[derive(Debug, Serialize)]
-struct Document<'a> {
-    #[serde(flatten)]
-    summary: &'a Summary,
-    results: Vec<RowDocument<'a>>,
-}
-
-#[derive(Debug, Serialize)]
-struct RowDocument<'a> {
-    line: u64,
-    image_path: &'a str,
-    text: &'a str,
-    label: Option<Label>,
-    similarity_score: f32,
-    is_match: bool,
-    status: Status,
-    threshold: f32,
-}
-
 fn batch_test(args: BatchArgs, common: &Common, console: &Console) -> Result<()> {
-    let kind = args.output.extension().map(|extension| extension.to_string_lossy().to_lowercase());
-    let as_csv = match kind.as_deref() {
-        Some("csv") => true,
-        Some("json") => false,
-        _ => {
-            return Err(
-                Error::input("--output must end in .csv or .json, which says how it is written.").at(&args.output)
-            );
-        }
-    };
+    let format = TableFormat::of(&args.output)?;
     let output =
         std::path::absolute(&args.output).map_err(|e| Error::io("Cannot find the folder", &args.output, &e))?;
     if let Some(folder) = output.parent() {
@@ -362,15 +309,12 @@ fn batch_test(args: BatchArgs, common: &Common, console: &Console) -> Result<()>
         let mut encoder = LabEncoder::new(lab, &name)?;
         let device = encoder.lab().device()?;
         let model = encoder.lab().backbone(&name)?;
-        let model = Made { id: model.info().id.clone(), sha256: model.info().sha256.clone() };
-        // Everything that a similarity depends on.
-        let root = root.to_string_lossy();
-        let fingerprint = [pairs.sha256.as_str(), &model.sha256, &device, &root].join(" ").replace(['\n', '\r'], " ");
-        let mut part = PartFile::open(&output, &fingerprint)?;
+        let model = ModelIdentity::of(model.info());
+        let mut part = PartFile::open(&output, &fingerprint(&pairs, &model, &device, &root))?;
         let outcome = match_pairs(&pairs, &mut encoder, &mut part)?;
         let (resumed, encoded) = (outcome.resumed, outcome.encoded);
-        let summary = summarise(&outcome, choice, csv.display().to_string(), model, device)?;
-        write(&output, as_csv, &outcome, &summary)?;
+        let summary = TableSummary::new(&outcome, choice, csv.display().to_string(), model, device)?;
+        write_table(&output, format, &outcome, &summary)?;
         part.finish()?;
         Ok((summary, resumed, encoded))
     };
@@ -409,93 +353,7 @@ fn name_failures(bad: &[BadRow]) {
     }
 }
 
-fn summarise(outcome: &BatchOutcome<'_>, choice: Choice, csv: String, model: Made, device: String) -> Result<Summary> {
-    let labelled = || outcome.rows.iter().filter_map(|row| Some((row.similarity, row.pair.label? == Label::Match)));
-    let (scores, labels): (Vec<f32>, Vec<bool>) = labelled().unzip();
-    let (threshold, evaluation) = evaluate(&scores, &labels, choice)?;
-    Ok(Summary {
-        version: VERSION,
-        model,
-        device,
-        csv,
-        threshold,
-        rows: outcome.rows.len(),
-        matched: outcome.rows.iter().filter(|row| row.similarity >= threshold).count(),
-        failed: outcome.bad.len(),
-        evaluation,
-        histogram: Histogram::new(outcome.rows.iter().map(|row| (row.similarity, row.pair.label))),
-        failures: outcome.bad.clone(),
-    })
-}
-
-/// `name_suffix` beside the output.
-fn beside(output: &Path, suffix: &str) -> PathBuf {
-    let stem = output.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    output.with_file_name(format!("{stem}{suffix}"))
-}
-
-fn write(output: &Path, as_csv: bool, outcome: &BatchOutcome<'_>, summary: &Summary) -> Result<()> {
-    draw_histogram(&summary.histogram, summary.threshold, &beside(output, "_histogram.png"))?;
-    if as_csv {
-        report::write_file(output, |out| write_rows(outcome, summary.threshold, out))?;
-        return write_json(&beside(output, "_summary.json"), summary);
-    }
-    let results = outcome.rows.iter().map(|row| row_document(row, summary.threshold)).collect();
-    write_json(output, &Document { summary, results })
-}
-
-fn write_json(path: &Path, document: &impl Serialize) -> Result<()> {
-    report::write_file(path, |out| {
-        serde_json::to_writer_pretty(&mut *out, document)?;
-        out.write_all(b"\n")
-    })
-    .map(drop)
-}
-
-fn row_document<'a>(row: &Scored<'a>, threshold: f32) -> RowDocument<'a> {
-    let judged = judge_match(row.similarity, threshold);
-    RowDocument {
-        line: row.pair.line,
-        image_path: &row.pair.given,
-        text: &row.pair.text,
-        label: row.pair.label,
-        similarity_score: judged.similarity_score,
-        is_match: judged.is_match,
-        status: judged.status,
-        threshold,
-    }
-}
-
-fn write_rows(outcome: &BatchOutcome<'_>, threshold: f32, out: &mut dyn Write) -> std::io::Result<()> {
-    let mut table = csv::Writer::from_writer(out);
-    table.write_record(["line", "image_path", "text", "label", "similarity_score", "is_match", "status", "error"])?;
-    // Bad rows stand where they stood in the table.
-    let mut bad = outcome.bad.iter().peekable();
-    let mut failed = |table: &mut csv::Writer<_>, before: u64| -> csv::Result<()> {
-        while let Some(row) = bad.next_if(|row| row.line < before) {
-            table.write_record([&row.line.to_string(), "", "", "", "", "", "", &row.error.to_string()])?;
-        }
-        Ok(())
-    };
-    for row in &outcome.rows {
-        failed(&mut table, row.pair.line)?;
-        let judged = judge_match(row.similarity, threshold);
-        table.write_record([
-            row.pair.line.to_string().as_str(),
-            &row.pair.given,
-            &row.pair.text,
-            row.pair.label.map_or("", Label::name),
-            &judged.similarity_score.to_string(),
-            &judged.is_match.to_string(),
-            judged.status.word(),
-            "",
-        ])?;
-    }
-    failed(&mut table, u64::MAX)?;
-    table.flush()
-}
-
-fn print_summary(summary: &Summary) {
+fn print_summary(summary: &TableSummary) {
     let mut lines = vec![format!(
         "{} rows, {} match at {:.3}, {} do not, {} failed",
         summary.rows + summary.failed,

@@ -24,8 +24,8 @@ const TEXTS_KEPT: usize = 200_000;
 /// The features' variant in the cache: the embedding alone, by the model's own preprocessing.
 const VARIANT: &str = "embedding";
 
-/// A piece of work in the queue.
-pub(super) type Work = Box<dyn FnOnce(&mut Lab<'_, '_>) + Send>;
+/// A piece of work in the queue; its answer goes a way of its own, see [`answering`].
+pub type Work = Box<dyn FnOnce(&mut Lab<'_, '_>) + Send>;
 
 /// Embeddings of texts, by model hash and text.
 pub(super) type TextStore = HashMap<(String, String), Arc<Vec<f32>>>;
@@ -37,6 +37,20 @@ pub struct Embedded {
     pub facts: Arc<PhotoFacts>,
     /// `[dim]` of the model's `embedding_dim`, not normalised, by the model's own preprocessing.
     pub embedding: Vec<f32>,
+}
+
+/// Work with the way that its answer comes. Work that was stopped before its turn answers [`Error::Cancelled`]; a channel
+/// that closes without an answer means that the engine died over it ([`lost`]).
+pub fn answering<T: Send + 'static>(
+    work: impl FnOnce(&mut Lab<'_, '_>) -> Result<T> + Send + 'static,
+) -> (Work, Receiver<Result<T>>) {
+    let (sender, answer) = crossbeam_channel::bounded(1);
+    let work: Work = Box::new(move |lab| {
+        let result = if lab.cancelled() { Err(Error::Cancelled) } else { work(lab) };
+        // A front that no longer waits for the answer has dropped its end.
+        let _ = sender.send(result);
+    });
+    (work, answer)
 }
 
 /// The outcome of work handed in by `Engine::run_lab`; waits for it.

@@ -108,16 +108,14 @@ impl Engine {
         job: JobId,
         work: impl FnOnce(&mut Lab<'_, '_>) -> Result<T> + Send + 'static,
     ) -> Receiver<Result<T>> {
-        let (sender, outcome) = crossbeam_channel::bounded(1);
-        self.shared.queue_lab(
-            job,
-            Box::new(move |lab| {
-                let result = if lab.cancelled() { Err(Error::Cancelled) } else { work(lab) };
-                // A front that no longer waits for the outcome has dropped its end.
-                let _ = sender.send(result);
-            }),
-        );
+        let (work, outcome) = lab::answering(work);
+        self.queue_lab(job, work);
         outcome
+    }
+
+    /// Like [`Engine::run_lab`], for work whose answer goes a way of its own.
+    pub fn queue_lab(&self, job: JobId, work: lab::Work) {
+        self.shared.queue_lab(job, work);
     }
 
     /// Sets the recipe; only the newest counts. The engine works out the least that must be computed again and judges

@@ -76,6 +76,23 @@ impl NewEntry {
         self.id
     }
 
+    /// SHA-256 of the photo's file.
+    pub(super) fn photo_sha256(&self) -> &str {
+        &self.photo_sha256
+    }
+
+    /// Whether an entry says the same of the same file, by the same recipe, models and program.
+    pub(super) fn says_as(&self, entry: &Entry) -> bool {
+        let memory = self.memory_model.as_ref().map(|model| &model.sha256);
+        entry.photo_sha256 == self.photo_sha256
+            && entry.path == storable(&self.path)
+            && entry.first_verdict == self.verdict
+            && entry.recipe_sha256 == self.recipe_sha256
+            && entry.model_sha256 == self.model.sha256
+            && entry.memory_model_sha256.as_ref() == memory
+            && entry.program_version == VERSION
+    }
+
     /// In the order of the statement that inserts it.
     pub(super) fn values(&self) -> Vec<Value> {
         vec![

@@ -82,6 +82,18 @@ impl History {
         self.database.transact(&statements)
     }
 
+    /// Whether the newest verdict on this photo was given for the same file with the same words: by the same recipe,
+    /// models and program. Keeping it again would tell nothing.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the database refuses.
+    pub fn holds(&mut self, entry: &NewEntry) -> Result<bool> {
+        let sql = format!("SELECT {COLUMNS} FROM verdicts v WHERE v.photo_sha256 = $1 ORDER BY v.id DESC LIMIT 1");
+        let rows = self.database.query(&sql, &[Value::text(entry.photo_sha256())])?;
+        let newest = rows.into_iter().next().map(Entry::read).transpose()?;
+        Ok(newest.is_some_and(|newest| entry.says_as(&newest)))
+    }
+
     /// The entries that pass the filter, with all their revisions.
     ///
     /// # Errors
@@ -197,6 +209,11 @@ impl History {
         )])?;
         self.find(&entry.id)
     }
+}
+
+/// The name of the user who runs the program, as the system tells it.
+pub fn user() -> Option<String> {
+    ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|name| !name.is_empty()))
 }
 
 /// Reads the values of a row one after the other; what does not fit was not written by this program.

@@ -42,6 +42,10 @@ fn story(open: &dyn Fn() -> History) {
     // A connection that was lost and repeats itself adds nothing.
     history.record(&entries).unwrap();
 
+    // What is said already is told from what is new.
+    let mut holds = |name, verdict| history.holds(&entry(name, verdict)).unwrap();
+    assert!(holds("c.png", Verdict::Uncertain) && !holds("c.png", Verdict::Ok) && !holds("d.png", Verdict::Uncertain));
+
     // Another program sees it.
     let mut history = open();
     let all = history.list(&Filter::default()).unwrap();

@@ -63,7 +63,8 @@ pub struct Evaluation {
     pub best_f1: ThresholdFigures,
 }
 
-fn figures(pairs: &[(f32, bool)], threshold: f32) -> ThresholdFigures {
+/// The figures of labelled rows (score 0–1, true for `match`) at a threshold.
+pub fn figures_at(pairs: &[(f32, bool)], threshold: f32) -> ThresholdFigures {
     let count =
         |truth: bool, said: bool| pairs.iter().filter(|(s, t)| *t == truth && (*s >= threshold) == said).count();
     of_counts(threshold, [[count(true, true), count(true, false)], [count(false, true), count(false, false)]])
@@ -140,7 +141,7 @@ pub fn evaluate(scores: &[f32], labels: &[bool], choice: Choice) -> Result<(f32,
         mismatches: labels.len() - matches,
         auroc: roc_auc(scores, labels)?,
         average_precision: average_precision(scores, labels)?,
-        at_threshold: figures(&pairs, threshold),
+        at_threshold: figures_at(&pairs, threshold),
         best_f1,
     };
     Ok((threshold, Some(evaluation)))
@@ -182,8 +183,10 @@ mod tests {
         let evaluation = evaluation.unwrap();
         assert_eq!(evaluation.at_threshold, evaluation.best_f1);
         for step in 0..=100 {
-            let other =
-                figures(&scores.iter().copied().zip(labels.iter().copied()).collect::<Vec<_>>(), step as f32 / 100.0);
+            let other = figures_at(
+                &scores.iter().copied().zip(labels.iter().copied()).collect::<Vec<_>>(),
+                step as f32 / 100.0,
+            );
             assert!(other.f1 <= evaluation.best_f1.f1 + 1e-12, "{other:?} beats {threshold}");
         }
     }

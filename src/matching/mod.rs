@@ -11,18 +11,20 @@ mod outcome;
 mod pairs;
 mod part_file;
 mod place;
+mod results;
 mod similarity;
 mod words;
 
 pub use batch::{BatchOutcome, Encoder, Scored, match_pairs};
 pub use claim::{Claim, ClaimKind, Saying, claims};
-pub use evaluate::{Choice, Evaluation, ThresholdFigures, evaluate};
+pub use evaluate::{Choice, Evaluation, ThresholdFigures, evaluate, figures_at};
 pub use histogram::{Histogram, draw_histogram};
 pub use lab::{DescriptionMatch, LabEncoder, Question, SeenPhoto, describe_photo, see_photo};
 pub use outcome::{ClaimOutcome, Holds, Separation, judge_claims, sentences, separation};
 pub use pairs::{BadRow, Label, Pair, Pairs, read_pairs};
 pub use part_file::PartFile;
 pub use place::{Place, PlaceMap, locate};
+pub use results::{TableFormat, TableSummary, fingerprint, write_table};
 pub use similarity::{
     BANDS, Band, DEFAULT_THRESHOLD, LENIENT_THRESHOLD, LabelScores, Match, STRICT_THRESHOLD, Status, band, judge_match,
     label_sentence, parse_threshold, similarity, zero_shot,

@@ -69,6 +69,7 @@ impl Driver {
             session,
             engine: port,
             events: receiver,
+            history: None,
             session_path,
             target: None,
             largest_side: 2048,

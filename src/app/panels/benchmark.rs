@@ -113,6 +113,26 @@ fn setup(ui: &mut Ui, desk: &mut Desk<'_>) {
             }
         });
     });
+    let tooltip = "Networks whose patches are compared with the references, while words stay with the model. Each is a run \
+                   of its own.";
+    row(ui, "Memory models", tooltip, |ui| {
+        ui.horizontal_wrapped(|ui| {
+            let mut same = setup.memory_models.contains(&None);
+            let response =
+                ui.checkbox(&mut same, "the same model").on_hover_text("Compare patches of the model itself.");
+            if response.changed() {
+                set(desk, move |setup| toggle(&mut setup.memory_models, None, same));
+            }
+            let chosen: Vec<String> = setup.memory_models.iter().flatten().cloned().collect();
+            for name in super::classify::models(desk, &chosen) {
+                let mut on = chosen.contains(&name);
+                let response = ui.checkbox(&mut on, super::classify::short(&name)).on_hover_text(&name);
+                if response.accessible_name(format!("Remember with {name}")).changed() {
+                    set(desk, move |setup| toggle(&mut setup.memory_models, Some(name), on));
+                }
+            }
+        });
+    });
     let tooltip = "How many photos of train/good are references: numbers, or all. 0 judges by words alone. Each is a run \
                    of its own.";
     row(ui, "References", tooltip, |ui| {

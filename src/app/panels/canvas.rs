@@ -9,7 +9,7 @@ use egui::{
     Vec2, WidgetInfo, pos2, vec2,
 };
 use egui_material_icons::icons::{
-    ICON_COMPARE, ICON_CROP_FREE, ICON_FIT_SCREEN, ICON_GRID_VIEW, ICON_LAYERS, ICON_SHAPE_LINE,
+    ICON_COMPARE, ICON_CROP_FREE, ICON_FIT_SCREEN, ICON_GRID_VIEW, ICON_LAYERS, ICON_SHAPE_LINE, ICON_WARNING,
 };
 
 use super::legend;
@@ -105,6 +105,12 @@ fn summary(ui: &mut Ui, entry: &Entry) {
     let name = egui::Label::new(theme::strong(&entry.name)).truncate();
     ui.add(name).on_hover_text(entry.path.display().to_string());
     if let Some(inspection) = entry.inspection() {
+        if !inspection.quality.passed {
+            ui.label(ICON_WARNING.rich_text().size(16.0).color(colours.uncertain));
+            let reason = &inspection.quality.reason;
+            let doubt = theme::strong(reason.split(':').next().unwrap_or(reason)).color(colours.uncertain);
+            ui.label(doubt).on_hover_text(format!("{reason}\nThe limits stand in the recipe; they change no verdict."));
+        }
         let reason = egui::Label::new(egui::RichText::new(&inspection.reason).color(colours.ink_soft)).truncate();
         ui.add(reason).on_hover_text(&inspection.reason);
     }

@@ -91,7 +91,7 @@ pub fn show(ui: &mut Ui, desk: &mut Desk<'_>) {
         .show_grid([false, false])
         .custom_x_axes(vec![
             AxisHints::new_x()
-                .label_spacing(16.0..=36.0)
+                .label_spacing(40.0..=72.0)
                 .formatter(|mark, _| {
                     let decimals = if mark.step_size < 0.099 { 2 } else { usize::from(mark.step_size < 0.99) };
                     format!("{:.decimals$}", mark.value)

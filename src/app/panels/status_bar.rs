@@ -8,6 +8,7 @@ use egui_material_icons::icons::{ICON_NOTIFICATIONS, ICON_STOP_CIRCLE};
 use crate::app::action::{Action, Desk};
 use crate::app::command::Command;
 use crate::app::media::ShownPhoto;
+use crate::app::session::Page;
 use crate::app::state::photos;
 use crate::app::theme::{self, palette};
 use crate::app::widgets::icon_button;
@@ -103,8 +104,12 @@ pub fn time_left(seconds: Option<f64>) -> String {
 /// Everything about the pixel under the cursor.
 fn read_out(ui: &mut Ui, desk: &mut Desk<'_>) {
     let colours = palette(ui);
-    let Some(at) = desk.state.cursor else {
-        ui.label(theme::small("Shift hides the overlay · click asks why · ? shows all keys").color(colours.ink_faint));
+    let Some(at) = desk.state.cursor.filter(|_| desk.state.look.page == Page::Inspect) else {
+        let text = match desk.state.look.page {
+            Page::Inspect => "Shift hides the overlay · click asks why · ? shows all keys",
+            _ => "Esc goes back to the photo · ? shows all keys",
+        };
+        ui.label(theme::small(text).color(colours.ink_faint));
         return;
     };
     let path = desk.state.selected.and_then(|id| desk.state.photos.get(id)).map(|entry| entry.path.clone());

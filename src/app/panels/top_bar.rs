@@ -1,7 +1,7 @@
 //! The bar at the top: menus made from the command list, the way to every command, model and device, export.
 
 use egui::{Align, Button, Layout, RichText, Sense, Ui, vec2};
-use egui_material_icons::icons::{ICON_IOS_SHARE, ICON_MEMORY, ICON_SEARCH};
+use egui_material_icons::icons::{ICON_IOS_SHARE, ICON_MEMORY, ICON_MENU, ICON_SEARCH};
 
 use crate::app::action::Desk;
 use crate::app::command::{COMMANDS, Command, Menu, shortcut_text};
@@ -13,20 +13,18 @@ use crate::model::ModelInfo;
 /// Room from which the button of the palette says what it is for, and from which there is a chip for the model.
 const SPELT_OUT: f32 = 250.0;
 const CHIP: f32 = 150.0;
+/// Room right of the name from which all menus stand side by side.
+const ALL_MENUS: f32 = 1130.0;
 
 /// Shows the bar.
 pub fn show(ui: &mut Ui, desk: &mut Desk<'_>) {
-    let colours = palette(ui);
     ui.horizontal_centered(|ui| {
         ui.spacing_mut().item_spacing.x = 2.0;
         mark(ui);
         ui.add_space(theme::GRID);
         ui.label(theme::strong("Hairline"));
         ui.add_space(theme::GAP);
-        for menu in Menu::ALL {
-            let button = Button::new(RichText::new(menu.label()).color(colours.ink_soft)).frame_when_inactive(false);
-            egui::containers::menu::MenuButton::from_button(button).ui(ui, |ui| menu_items(ui, desk, menu));
-        }
+        menus(ui, desk);
         ui.add_space(theme::WIDE_GAP);
         pages(ui, desk);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
@@ -45,6 +43,28 @@ pub fn show(ui: &mut Ui, desk: &mut Desk<'_>) {
             }
         });
     });
+}
+
+/// All menus side by side, or behind one button where the bar is narrow.
+fn menus(ui: &mut Ui, desk: &mut Desk<'_>) {
+    let ink = palette(ui).ink_soft;
+    let menu_button = |label: RichText| {
+        let button = Button::new(label.color(ink)).frame_when_inactive(false);
+        egui::containers::menu::MenuButton::from_button(button)
+    };
+    if ui.available_width() >= ALL_MENUS {
+        for menu in Menu::ALL {
+            menu_button(RichText::new(menu.label())).ui(ui, |ui| menu_items(ui, desk, menu));
+        }
+        return;
+    }
+    let (response, _) = menu_button(ICON_MENU.rich_text().size(18.0)).ui(ui, |ui| {
+        ui.set_min_width(140.0);
+        for menu in Menu::ALL {
+            ui.menu_button(menu.label(), |ui| menu_items(ui, desk, menu));
+        }
+    });
+    response.on_hover_text("All commands by menu.").accessible_name("Menu");
 }
 
 /// The program's mark: a fine crack through a square.
@@ -116,7 +136,9 @@ fn menu_items(ui: &mut Ui, desk: &mut Desk<'_>, menu: Menu) {
                 | Command::StopLab
                 | Command::AddModelFolder
                 | Command::ClearFocus
-                | Command::Page(Page::Benchmark)
+                | Command::OpenBenchReport
+                | Command::ExportMatches
+                | Command::Page(Page::History)
                 | Command::ToggleGrid
                 | Command::ToggleLabels
         );

@@ -22,7 +22,9 @@ impl Window {
             Action::Select(id) => {
                 state.select(Some(id));
                 state.scroll_to_selected = false;
-                state.look.page = Page::Inspect;
+                if !state.look.page.shows_photo() {
+                    state.look.page = Page::Inspect;
+                }
             }
             Action::Sort(sort) => state.photos.set_sort(sort),
             Action::Filter(filter) => state.photos.set_filter(filter),
@@ -36,6 +38,11 @@ impl Window {
             Action::Classes(edit) => state.edit_classes(edit),
             Action::EditClassify { what, change } => state.edit_classify(&what, change),
             Action::ClassifyBy(by) => state.classifying.by = by,
+            Action::EditDescription { what, change } => state.edit_description(&what, change),
+            Action::Describe(change) => change(&mut state.describing),
+            Action::History(wish) => self.wish_of_history(wish),
+            Action::OpenPair(place) => self.open_pair(place),
+            Action::OpenPairTable(path) => self.open_pair_table(path),
             Action::SetUpBench(change) => change(&mut state.bench_setup),
             Action::OpenWorst(class) => self.open_worst(&class),
             Action::Ask(place) => state.ask(place),
@@ -157,6 +164,20 @@ impl Window {
                     ctx.open_url(egui::OpenUrl::new_tab(format!("file://{}", page.display())));
                 }
             }
+            Command::OpenPairTable => self.background.ask(Question::PairTable(state.describing.setup.root.clone())),
+            Command::ChoosePairRoot => {
+                if let Some(table) = state.describing.setup.table.clone() {
+                    self.background.ask(Question::PairRoot(table));
+                }
+            }
+            Command::MatchTable => self.match_table(),
+            Command::StopMatching => state.stop_describing(),
+            Command::ExportMatches => {
+                if let Some(matched) = state.describing.matched.clone() {
+                    self.background.ask(Question::SaveMatches(matched, state.describing.setup.threshold));
+                }
+            }
+            Command::ExportHistory => self.ask_where_to_export_history(),
             Command::UseAsReference => {
                 if let Some(path) = state.selected.and_then(|id| state.photos.get(id)).map(|entry| entry.path.clone()) {
                     let text = match state.add_references(vec![path]) {

@@ -15,7 +15,7 @@ use crate::app::photo_list::{Focus, Outcome, Rule, Sort, file_name};
 use crate::app::session::Page;
 use crate::app::state::{ExportProgress, photos};
 use crate::bench::ClassResult;
-use crate::engine::PhotoId;
+use crate::engine::{PhotoId, lab};
 use crate::report::{ModelIdentity, ReportOptions};
 use crate::{Error, Result};
 
@@ -61,7 +61,9 @@ impl Window {
         let id = self.state.job_id();
         self.state.classifying.problem = None;
         self.state.classifying.job = Some(LabJob { id, what, done: 0, total: 0, stopping: false });
-        self.answer = Some(self.engine.run_lab(id, work));
+        let (work, answer) = lab::answering(work);
+        self.engine.queue_lab(id, work);
+        self.answer = Some(answer);
     }
 
     pub(super) fn classify_by_words(&mut self) {
@@ -95,7 +97,7 @@ impl Window {
         let answer = self.answer.as_ref().and_then(|answer| match answer.try_recv() {
             Ok(answer) => Some(answer),
             Err(crossbeam_channel::TryRecvError::Empty) => None,
-            Err(crossbeam_channel::TryRecvError::Disconnected) => Some(Err(crate::engine::lab::lost())),
+            Err(crossbeam_channel::TryRecvError::Disconnected) => Some(Err(lab::lost())),
         });
         if let Some(answer) = answer {
             self.answer = None;
@@ -234,6 +236,7 @@ impl Window {
         } else {
             state.photos.iter().filter(|e| e.inspection().is_some()).map(|e| (e.id, e.path.clone())).collect()
         };
+        let kept: Vec<PhotoId> = chosen.iter().map(|(id, _)| *id).collect();
         let failures = state
             .photos
             .iter()
@@ -263,5 +266,7 @@ impl Window {
             },
             port: self.engine.clone(),
         });
+        // What is exported is kept as it is exported.
+        self.keep(&kept);
     }
 }

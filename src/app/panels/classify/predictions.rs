@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use egui::{Align2, Rect, Sense, Ui, pos2, vec2};
+use egui::{Sense, Ui, vec2};
 
 use crate::app::action::{Action, Desk};
 use crate::app::classifying::Predicted;
@@ -12,6 +12,7 @@ use crate::app::panels::film_strip::paint_thumbnail;
 use crate::app::photo_list::{Focus, Rule};
 use crate::app::state::photos;
 use crate::app::theme::{self, palette};
+use crate::app::widgets::bars as draw_bars;
 use crate::app::widgets::figure;
 use crate::app::widgets::matrix::{Cell, Matrix, Tone, matrix as draw};
 use crate::classify::{ClassifiedPhoto, NONE};
@@ -57,33 +58,13 @@ fn on_view(ui: &mut Ui, desk: &mut Desk<'_>, predicted: &Predicted) {
 }
 
 fn bars(ui: &mut Ui, predicted: &Predicted, photo: &ClassifiedPhoto) {
-    let colours = palette(ui);
     let mut order: Vec<usize> = (0..photo.scores.len()).collect();
     order.sort_by(|&a, &b| photo.scores[b].total_cmp(&photo.scores[a]));
-    let width = ui.available_width().min(420.0);
-    for label in order.into_iter().take(8) {
-        let (name, share) = (&predicted.classification.labels[label], photo.scores[label]);
-        let (rect, response) = ui.allocate_exact_size(vec2(width, 18.0), Sense::hover());
-        let spoken = format!("{name} {:.0} %", 100.0 * share);
-        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, &spoken));
-        let painter = ui.painter();
-        let track = Rect::from_min_max(
-            pos2(rect.left() + 108.0, rect.center().y - 4.0),
-            pos2(rect.right() - 44.0, rect.center().y + 4.0),
-        );
-        let mut job = egui::text::LayoutJob::simple_singleline(name.clone(), theme::small_font(), colours.ink_soft);
-        job.wrap = egui::text::TextWrapping::truncate_at_width(100.0);
-        let galley = painter.layout_job(job);
-        painter.galley(pos2(rect.left(), rect.center().y - galley.size().y / 2.0), galley, colours.ink_soft);
-        painter.rect_filled(track, 2, colours.hover);
-        let mut filled = track;
-        filled.set_width(track.width() * share.clamp(0.0, 1.0) as f32);
-        let chosen = photo.prediction == Some(label);
-        painter.rect_filled(filled, 2, if chosen { colours.accent } else { colours.ink_faint });
-        let at = pos2(rect.right(), rect.center().y);
-        let text = format!("{:.0} %", 100.0 * share);
-        painter.text(at, Align2::RIGHT_CENTER, text, theme::small_font(), colours.ink_soft);
-    }
+    order.truncate(8);
+    let labels = &predicted.classification.labels;
+    let shares: Vec<(&str, f32)> =
+        order.iter().map(|&label| (labels[label].as_str(), photo.scores[label] as f32)).collect();
+    draw_bars(ui, &shares, |place| photo.prediction == Some(order[place]));
 }
 
 /// Predicted against true class: figures, matrix, bars per class.
