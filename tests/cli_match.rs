@@ -198,3 +198,132 @@ fn a_killed_run_goes_on_where_it_was() {
     place.run(&arguments("whole.json")).expect(0);
     assert_eq!(resumed["results"], place.json("whole.json")["results"], "to the last bit");
 }
+
+/// Plates of several colours and shapes in `photos/`, with a table to learn from and one to judge on.
+fn plates(place: &Place) {
+    let mut tables = [String::from("image_path,text,label\n"), String::from("image_path,text,label\n")];
+    let colours = [("red", [200, 40, 40]), ("green", [40, 180, 60]), ("blue", [40, 60, 200])];
+    for (number, (colour, pixel)) in colours.iter().cycle().take(12).enumerate() {
+        let photo = image::RgbImage::from_fn(40, 40, |x, y| {
+            let edge = 4 + (number as u32) % 5;
+            let inside = (edge..36).contains(&x) && (edge..36).contains(&y);
+            image::Rgb(if inside { *pixel } else { [90 + number as u8; 3] })
+        });
+        let name = format!("{number}.png");
+        std::fs::create_dir_all(place.path("photos")).unwrap();
+        photo.save(place.path("photos").join(&name)).unwrap();
+        let table = &mut tables[usize::from(number >= 9)];
+        let wrong = colours[(number + 1) % 3].0;
+        let _ = writeln!(table, "{name},a {colour} plate,match\n{name},a {wrong} plate,mismatch");
+    }
+    place.write("train.csv", tables[0].as_bytes());
+    place.write("val.csv", tables[1].as_bytes());
+}
+
+const TRAIN: [&str; 17] = [
+    "match",
+    "train",
+    "--train-csv",
+    "train.csv",
+    "--val-csv",
+    "val.csv",
+    "--root-dir",
+    "photos",
+    "--batch-size",
+    "3",
+    "--lr",
+    "3e-4",
+    "--save-steps",
+    "2",
+    "--device",
+    "cpu",
+    "--output",
+];
+
+#[test]
+fn a_model_is_trained_and_its_worth_told() {
+    let place = Place::new();
+    plates(&place);
+    let train = |output: &str, more: &[&str]| place.run(&[&TRAIN[..], &[output], more].concat());
+    let run = train("run", &["--json", "--epochs", "2"]).expect(0);
+    let summary: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(summary["model"]["id"], "pocket");
+    assert_eq!((summary["train"]["matches"].as_u64(), summary["train"]["mismatches"].as_u64()), (Some(9), Some(9)));
+    assert_eq!(
+        (summary["settings"]["tune"].as_str(), summary["settings"]["precision"].as_str()),
+        (Some("full"), Some("f32"))
+    );
+    let (before, after) = (&summary["base"]["loss"], &summary["epochs"][1]["validation"]["loss"]);
+    assert!(after.as_f64().unwrap() < before.as_f64().unwrap(), "{before} {after}");
+    // The same few words are on both tables, which is said; the photos are not.
+    assert!(run.stderr.contains("validation texts are learned from too"), "{}", run.stderr);
+    assert!(!run.stderr.contains("validation photos are"), "{}", run.stderr);
+    assert_eq!(place.json("run/summary.json"), summary);
+    assert_eq!(
+        place.names("run/best_model"),
+        ["config.json", "model.safetensors", "preprocessor_config.json", "tokenizer.json", "tokenizer_config.json"]
+    );
+    // The model is used at once.
+    place
+        .run(&["match", "test", "--image", "photos/0.png", "--text", "a red plate", "--model", "run/best_model"])
+        .expect(0);
+
+    // A second call finds everything done.
+    let talk = train("run", &["--epochs", "2"]).expect(0);
+    assert!(
+        talk.stdout.contains("photo finds its text") && talk.stderr.contains("Going on after step 6"),
+        "{}",
+        talk.stderr
+    );
+    let lora = train("lora", &["--epochs", "1", "--tune", "lora", "--lora-rank", "2"]).expect(0);
+    assert!(lora.stderr.contains("weights were trained"), "{}", lora.stderr);
+}
+
+#[test]
+fn bad_rows_are_named_and_wrong_values_refused() {
+    let place = Place::new();
+    plates(&place);
+    let table = std::fs::read_to_string(place.path("train.csv")).unwrap();
+    let table = format!("{table}none.png,a red plate,match\n0.png,a red plate,mismatch\n1.png,,match\n");
+    place.write("train.csv", table.as_bytes());
+    let train = |output: &str, more: &[&str]| place.run(&[&TRAIN[..], &[output], more].concat());
+    let run = train("run", &["--epochs", "1", "--tune", "projections"]).expect(1);
+    for word in ["train.csv, line 20", "none.png", "line 21", "says `match`", "line 22", "3 rows could not be used"] {
+        assert!(run.stderr.contains(word), "{word} is missing in:\n{}", run.stderr);
+    }
+    assert!(run.stdout.contains("photo finds its text"), "the others were learned from");
+    assert_eq!(place.json("run/summary.json")["train"]["failures"].as_array().unwrap().len(), 3);
+    for (more, status, word) in [
+        (&["--precision", "f16"][..], 1, "no f16 arithmetic"),
+        (&["--precision", "f64"], 2, "auto, f32 or f16"),
+        (&["--tune", "all"], 2, "projections"),
+        (&["--epochs", "0"], 1, "--epochs"),
+        (&["--batch-size", "1"], 2, "cannot be used multiple times"),
+        (&["--seed", "4", "--epochs", "1", "--tune", "projections"], 1, "another --output"),
+    ] {
+        let run = train("run", more).expect(status);
+        assert!(run.stderr.contains(word), "{more:?}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn a_killed_training_goes_on_to_the_same_weights() {
+    let place = Place::new();
+    plates(&place);
+    let arguments = |output: &'static str| [&TRAIN[..], &[output, "--epochs", "4"]].concat();
+    let mut child = place.command(&arguments("killed")).spawn().unwrap();
+    let start = Instant::now();
+    // Killed as soon as the first state is on the disk.
+    while !place.path("killed/last.safetensors").exists() {
+        assert!(start.elapsed() < Duration::from_mins(5), "no state was written");
+        assert!(child.try_wait().unwrap().is_none(), "the run ended before it could be killed");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let second = place.run(&arguments("killed")).expect(0);
+    assert!(second.stderr.contains("Going on after step"), "{}", second.stderr);
+    place.run(&arguments("whole")).expect(0);
+    let weights = |run: &str| std::fs::read(place.path(run).join("best_model/model.safetensors")).unwrap();
+    assert_eq!(weights("killed"), weights("whole"), "to the last bit");
+}

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::console::Console;
 use super::lab::Bench;
-use super::{Common, absolute, interrupt};
+use super::{Common, absolute, interrupt, match_train};
 use crate::engine::Lab;
 use crate::matching::{
     BANDS, BadRow, Band, Choice, ClaimKind, ClaimOutcome, DEFAULT_THRESHOLD, DescriptionMatch, LENIENT_THRESHOLD,
@@ -38,6 +38,8 @@ enum What {
     Test(TestArgs),
     /// Hold the descriptions of a table against its photos
     BatchTest(BatchArgs),
+    /// Fine-tune a CLIP model on the photos and descriptions of a table
+    Train(match_train::TrainArgs),
 }
 
 #[derive(Clone, Debug, Args)]
@@ -108,6 +110,7 @@ pub fn run(args: MatchArgs, common: &Common, console: &Console) -> Result<()> {
         What::Info(args) => info(&args, common, console),
         What::Test(args) => test(args, common, console),
         What::BatchTest(args) => batch_test(args, common, console),
+        What::Train(args) => match_train::run(&args, common, console),
     }
 }
 

@@ -11,6 +11,7 @@ mod history;
 mod inspect;
 mod interrupt;
 mod lab;
+mod match_train;
 mod matching;
 mod metrics;
 mod models;

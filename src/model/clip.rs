@@ -179,6 +179,14 @@ impl TextTower {
     /// # Panics
     /// If there are more tokens than positions, or `ends` has not one entry per row.
     pub fn forward(&self, ids: Tensor<2, Int>, ends: &[usize]) -> Tensor<2> {
+        self.projection.forward(self.pooled(ids, ends))
+    }
+
+    /// The end tokens after the last layer norm, before the projection: `[batch, width]`. As [`TextTower::forward`].
+    ///
+    /// # Panics
+    /// As [`TextTower::forward`].
+    pub fn pooled(&self, ids: Tensor<2, Int>, ends: &[usize]) -> Tensor<2> {
         let [batch, tokens] = ids.dims();
         assert_eq!(ends.len(), batch, "one end position per text");
         let x = self.tokens.forward(ids) + self.positions.val().narrow(0, 0, tokens).unsqueeze::<3>();
@@ -187,8 +195,7 @@ impl TextTower {
         let (x, _) = self.encoder.forward(x, (1, tokens), &[]);
         let rows: Vec<i32> = ends.iter().enumerate().map(|(row, end)| (row * tokens + end) as i32).collect();
         let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [batch]), &device);
-        let pooled = x.reshape([batch * tokens, width]).select(0, rows);
-        self.projection.forward(self.final_norm.forward(pooled))
+        self.final_norm.forward(x.reshape([batch * tokens, width]).select(0, rows))
     }
 }
 

@@ -15,9 +15,9 @@ use super::pocket;
 use super::preprocess::{Geometry, PreparedImage, Preprocessor};
 use super::source::{ModelInfo, ModelSource};
 use super::tokenizer::Tokenizer;
-use super::weights::WeightFiles;
+use super::weights::{self, WeightFiles};
 use crate::photo::Photo;
-use crate::{Error, Result};
+use crate::{Error, Result, report};
 
 /// Texts in one pass of the text tower at most.
 const TEXTS_PER_PASS: usize = 64;
@@ -166,6 +166,26 @@ impl ClipModel {
     /// Embeddings of texts, `[dim]` each, not normalised.
     pub fn encode_texts(&self, texts: &[String]) -> Result<Vec<Vec<f32>>> {
         encode_texts(&self.network.text, &self.tokenizer, &self.info, &self.device, texts)
+    }
+
+    /// Writes the model with other weights for its network as a folder in the Hugging Face layout, weights as f32.
+    ///
+    /// # Errors
+    /// [`Error::Io`] naming the file.
+    pub fn save_with(&self, network: &Clip, folder: &Path) -> Result<()> {
+        report::create_folder(folder)?;
+        report::write_json(&folder.join("config.json"), &self.config.published())?;
+        let mut preprocessor = self.preprocessor.to_json();
+        preprocessor["image_processor_type"] = serde_json::json!("CLIPImageProcessor");
+        report::write_json(&folder.join("preprocessor_config.json"), &preprocessor)?;
+        let tokenizer = self.tokenizer.to_json()?;
+        report::write_file(&folder.join("tokenizer.json"), |out| out.write_all(tokenizer.as_bytes()))?;
+        // Without it transformers takes the file for one of another kind.
+        let described = serde_json::json!({
+            "tokenizer_class": "CLIPTokenizerFast", "model_max_length": self.config.text_config.max_position_embeddings,
+        });
+        report::write_json(&folder.join("tokenizer_config.json"), &described)?;
+        weights::save(network, &folder.join("model.safetensors"), weights::Precision::F32)
     }
 
     /// Token ids of one text with begin and end token, cut to the tower's length, not padded.

@@ -250,6 +250,18 @@ impl ClipConfig {
         Self::parse(&text).map_err(|error| error.at(path))
     }
 
+    /// The `config.json` of a folder with f32 weights, with what transformers' classes for one tower look for as well.
+    pub fn published(&self) -> serde_json::Value {
+        let mut json = serde_json::json!(self);
+        json["architectures"] = serde_json::json!(["CLIPModel"]);
+        json["torch_dtype"] = serde_json::json!("float32");
+        for (tower, kind) in [("text_config", "clip_text_model"), ("vision_config", "clip_vision_model")] {
+            json[tower]["model_type"] = serde_json::json!(kind);
+            json[tower]["projection_dim"] = serde_json::json!(self.projection_dim);
+        }
+        json
+    }
+
     /// Refuses numbers from which no network can be built.
     pub fn check(&self) -> Result<()> {
         let (text, vision) = (&self.text_config, &self.vision_config);

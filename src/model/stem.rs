@@ -5,7 +5,7 @@
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{GroupNorm, GroupNormConfig, PaddingConfig2d};
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Device, FloatDType, Tensor, activation};
 
 use super::config::{InputNormalisation, VisionConfig};
 
@@ -74,6 +74,11 @@ impl Stem {
             InputNormalisation::None => pixels,
             InputNormalisation::PerImage => standardised(pixels),
         };
+        // Weights may be rounded to another number type; pixels and their statistics are f32.
+        let weights = FloatDType::from(self.projection.weight.val().dtype());
+        if x.dtype() != weights.into() {
+            x = x.cast(weights);
+        }
         for stage in &self.stages {
             x = activation::gelu(stage.norm.forward(stage.conv.forward(x)));
         }

@@ -8,19 +8,35 @@ use crate::{Error, Result};
 
 /// The float weights of `module`, in the order of a visit.
 pub fn collect<M: Module>(module: &M) -> Result<Vec<Vec<f32>>> {
-    let mut visitor = Collector(Ok(Vec::new()));
-    module.visit(&mut visitor);
-    visitor.0
+    collect_some(module, false)
 }
 
-struct Collector(Result<Vec<Vec<f32>>>);
+/// Those of them that are trained: a frozen weight is left out.
+pub fn collect_trained<M: Module>(module: &M) -> Result<Vec<Vec<f32>>> {
+    collect_some(module, true)
+}
+
+fn collect_some<M: Module>(module: &M, trained: bool) -> Result<Vec<Vec<f32>>> {
+    let mut visitor = Collector { trained, values: Ok(Vec::new()) };
+    module.visit(&mut visitor);
+    visitor.values
+}
+
+struct Collector {
+    /// Only weights that are trained.
+    trained: bool,
+    values: Result<Vec<Vec<f32>>>,
+}
 
 impl ModuleVisitor for Collector {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Ok(all) = &mut self.0 {
+        if self.trained && !param.is_require_grad() {
+            return;
+        }
+        if let Ok(all) = &mut self.values {
             match param.val().into_data().try_into_vec::<f32>() {
                 Ok(values) => all.push(values),
-                Err(error) => self.0 = Err(Error::device(format!("The weights cannot be read: {error:?}."))),
+                Err(error) => self.values = Err(Error::device(format!("The weights cannot be read: {error:?}."))),
             }
         }
     }
@@ -34,7 +50,19 @@ impl ModuleVisitor for Collector {
 /// # Errors
 /// [`Error::Model`] when number or sizes of the weights differ.
 pub fn install<M: Module>(module: M, values: Vec<Vec<f32>>) -> Result<M> {
-    let mut mapper = Installer { values: values.into_iter(), count: 0, problem: None };
+    install_some(module, values, false)
+}
+
+/// The same with the values of [`collect_trained`]; frozen weights stay.
+///
+/// # Errors
+/// As [`install`].
+pub fn install_trained<M: Module>(module: M, values: Vec<Vec<f32>>) -> Result<M> {
+    install_some(module, values, true)
+}
+
+fn install_some<M: Module>(module: M, values: Vec<Vec<f32>>, trained: bool) -> Result<M> {
+    let mut mapper = Installer { values: values.into_iter(), trained, count: 0, problem: None };
     let module = module.map(&mut mapper);
     let left = mapper.values.len();
     match mapper.problem {
@@ -46,6 +74,8 @@ pub fn install<M: Module>(module: M, values: Vec<Vec<f32>>) -> Result<M> {
 
 struct Installer {
     values: std::vec::IntoIter<Vec<f32>>,
+    /// Only weights that are trained.
+    trained: bool,
     count: u64,
     problem: Option<String>,
 }
@@ -54,6 +84,9 @@ impl ModuleMapper for Installer {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         self.count += 1;
         let old = param.val();
+        if self.trained && !param.is_require_grad() {
+            return param.transform_for_load(old, ParamId::from(self.count));
+        }
         let shape = old.dims();
         let values = self.values.next().filter(|values| values.len() == shape.iter().product::<usize>());
         if let Some(values) = values {

@@ -1,6 +1,6 @@
 //! Losses that several training loops share. Every function returns a tensor of one number.
 
-use burn::tensor::{Int, Tensor, activation};
+use burn::tensor::{Int, Tensor, TensorData, activation};
 
 /// Binary cross-entropy on logits, the mean over the positive and the mean over the negative entries weighing the same,
 /// so that a few defective patches count as much as all the normal ones.
@@ -45,6 +45,52 @@ pub fn contrastive(similarity: Tensor<2>) -> Tensor<1> {
     (across + cross_entropy(similarity.transpose(), diagonal).mean()) * 0.5
 }
 
+/// Symmetric InfoNCE over photos and texts of which some fit one another (van den Oord et al. 2018; the form of CLIP, with
+/// texts that are known to be wrong among the candidates as in NegCLIP, Yuksekgonul et al. 2023).
+///
+/// `similarity` `[photos, texts]` holds scaled cosines, `pairs` the (photo, text) that the batch is about. Half the loss is
+/// the mean over pairs of the cross-entropy of the pair's text among all texts for its photo, half that of its photo among
+/// all photos for its text. Rows and columns beyond the pairs' own are hard negatives. Where `fits` says that another text
+/// of the batch fits the photo too (or another photo the text), it is no candidate: neither right nor wrong.
+///
+/// # Panics
+/// If a pair is outside of `similarity`.
+pub fn contrastive_pairs(
+    similarity: Tensor<2>,
+    pairs: &[(usize, usize)],
+    fits: impl Fn(usize, usize) -> bool,
+) -> Tensor<1> {
+    let device = similarity.device();
+    let [photos, texts] = similarity.dims();
+    let side = |similarity: Tensor<2>, rows: Vec<usize>, right: Vec<usize>, left_out: Vec<bool>| {
+        let indices = |values: Vec<usize>| {
+            let values: Vec<i32> = values.into_iter().map(|value| value as i32).collect();
+            let count = values.len();
+            Tensor::<1, Int>::from_data(TensorData::new(values, [count]), &device)
+        };
+        let penalty: Vec<f32> = left_out.into_iter().map(|out| if out { -1e9 } else { 0.0 }).collect();
+        let shape = [rows.len(), similarity.dims()[1]];
+        let penalty = Tensor::<2>::from_data(TensorData::new(penalty, shape), &device);
+        cross_entropy(similarity.select(0, indices(rows)) + penalty, indices(right)).mean()
+    };
+    let (rows, columns): (Vec<usize>, Vec<usize>) = pairs.iter().copied().unzip();
+    let other_text = |&(photo, text): &(usize, usize)| {
+        (0..texts)
+            .map(move |other| (photo, text, other))
+            .map(|(photo, text, other)| other != text && fits(photo, other))
+    };
+    let other_photo = |&(photo, text): &(usize, usize)| {
+        (0..photos)
+            .map(move |other| (photo, text, other))
+            .map(|(photo, text, other)| other != photo && fits(other, text))
+    };
+    let left_out_texts = pairs.iter().flat_map(other_text).collect();
+    let left_out_photos = pairs.iter().flat_map(other_photo).collect();
+    let by_photo = side(similarity.clone(), rows.clone(), columns.clone(), left_out_texts);
+    let by_text = side(similarity.transpose(), columns, rows, left_out_photos);
+    (by_photo + by_text) * 0.5
+}
+
 /// Each row of the last axis scaled to length 1.
 pub fn unit<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     let length = (x.clone().powi_scalar(2).sum_dim(D - 1) + 1e-12).sqrt();
@@ -79,6 +125,37 @@ mod tests {
         // (1 - (2 * (p * t).sum(1) + 1) / (p.sum(1) + t.sum(1) + 1)).mean()
         assert!((number(binary(logits.clone(), target.clone())) - 0.5573772).abs() < 1e-6);
         assert!((number(dice(logits, target)) - 0.3985727).abs() < 1e-6);
+    }
+
+    #[test]
+    fn pairs_without_more_are_the_loss_of_clip() {
+        let device = Device::flex();
+        let similarity = Tensor::<2>::from_floats([[2.0, -1.0, 0.5], [-3.0, 0.0, 1.0], [0.3, 0.2, 0.1]], &device);
+        let pairs = [(0, 0), (1, 1), (2, 2)];
+        let whole = number(contrastive(similarity.clone()));
+        assert!((number(contrastive_pairs(similarity.clone(), &pairs, |p, t| p == t)) - whole).abs() < 1e-6);
+        // Order and repetition of pairs change nothing.
+        let twice = [(2, 2), (1, 1), (0, 0), (0, 0), (1, 1), (2, 2)];
+        assert!((number(contrastive_pairs(similarity, &twice, |p, t| p == t)) - whole).abs() < 1e-6);
+    }
+
+    #[test]
+    fn hard_negatives_count_and_other_matches_do_not() {
+        let device = Device::flex();
+        let ln = |logits: &[f32], right: f32| logits.iter().map(|x| x.exp()).sum::<f32>().ln() - right;
+        let similarity = Tensor::<2>::from_floats([[2.0, 1.0, 0.5], [0.0, 3.0, -0.5]], &device);
+        let pairs = [(0, 0), (1, 1)];
+        // The third text is a mismatch: a candidate for both photos, itself right for none.
+        let loss = number(contrastive_pairs(similarity.clone(), &pairs, |p, t| p == t));
+        let mean = f32::midpoint;
+        let by_photo = mean(ln(&[2.0, 1.0, 0.5], 2.0), ln(&[0.0, 3.0, -0.5], 3.0));
+        let by_text = mean(ln(&[2.0, 0.0], 2.0), ln(&[1.0, 3.0], 3.0));
+        assert!((loss - mean(by_photo, by_text)).abs() < 1e-6, "{loss}");
+        // The second text fits the first photo too.
+        let loss = number(contrastive_pairs(similarity, &pairs, |p, t| p == t || (p, t) == (0, 1)));
+        let by_photo = mean(ln(&[2.0, 0.5], 2.0), ln(&[0.0, 3.0, -0.5], 3.0));
+        let by_text = mean(ln(&[2.0, 0.0], 2.0), ln(&[3.0], 3.0));
+        assert!((loss - mean(by_photo, by_text)).abs() < 1e-6, "{loss}");
     }
 
     #[test]

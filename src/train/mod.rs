@@ -1,9 +1,17 @@
 //! Training loops in burn.
 
 pub mod average;
+pub mod checkpoint;
 pub mod episode;
 pub mod loss;
+pub mod match_figures;
+pub mod match_inputs;
+pub mod match_settings;
+pub mod matching;
+pub mod pair_set;
 pub mod pocket;
+pub mod precision;
 pub mod schedule;
 pub mod segmentation;
+pub mod step;
 pub mod vocabulary;

@@ -6,10 +6,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use burn::grad_clipping::GradientClippingConfig;
 use burn::module::Module;
-use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, FloatDType, Tensor, TensorData};
 use image::{GrayImage, imageops};
 use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
@@ -17,8 +15,11 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::average::{collect, install};
+use super::checkpoint::{Checkpoint, write_folder};
 use super::loss::{binary, dice};
+use super::precision::{LossScale, Precision, computing};
 use super::schedule::Schedule;
+use super::step::Stepper;
 use crate::dataset::masked::{MaskedFolder, MaskedPhoto};
 use crate::metrics::segmentation::Sweep;
 use crate::model::clipseg::Decoder;
@@ -45,7 +46,7 @@ pub struct SegmentTraining {
     pub rate: f64,
     /// Share of the steps that warm up.
     pub warm_up: f64,
-    /// Largest norm of one weight's gradient; longer ones are scaled down to it.
+    /// Largest length of all gradients together; longer ones are scaled down to it.
     pub clip_norm: f32,
     pub bce_weight: f64,
     pub dice_weight: f64,
@@ -55,6 +56,8 @@ pub struct SegmentTraining {
     pub variants: usize,
     /// Epochs without a better validation Dice after which the run ends; 0 runs to the end.
     pub patience: usize,
+    #[serde(default)]
+    pub precision: Precision,
     pub seed: u64,
 }
 
@@ -73,6 +76,7 @@ impl Default for SegmentTraining {
             negatives: 0.1,
             variants: 4,
             patience: 0,
+            precision: Precision::F32,
             seed: 0,
         }
     }
@@ -187,6 +191,7 @@ struct Progress {
     data: String,
     epochs: Vec<EpochFigures>,
     best: usize,
+    scale: LossScale,
 }
 
 /// Trains the decoder of `base` on `train`, judges it on `validation` after each epoch, and keeps in `out`: `model/` (the
@@ -195,8 +200,8 @@ struct Progress {
 /// to go on.
 ///
 /// # Errors
-/// [`Error::Input`] for settings out of range, photos or masks that cannot be used, and an `out` of another run;
-/// [`Error::Cancelled`] when `report` says so; [`Error::Bug`] when the loss is no longer a number.
+/// [`Error::Input`] for settings out of range, photos or masks that cannot be used, an `out` of another run, and a loss
+/// that is no longer a number; [`Error::Cancelled`] when `report` says so.
 pub fn train(
     base: ClipSegModel,
     train: &MaskedFolder,
@@ -208,26 +213,22 @@ pub fn train(
     settings.check()?;
     report::create_folder(out)?;
     let data = fingerprint(&base, train, validation);
-    let mut progress = Progress { settings: settings.clone(), data, epochs: Vec::new(), best: 0 };
     let device = base.device().clone().autodiff();
+    settings.precision.check(&device)?;
     let mut decoder = start(&base, settings.seed, &device)?;
-    let mut optimiser = AdamWConfig::new()
-        .with_weight_decay(0.01)
-        .with_grad_clipping(Some(GradientClippingConfig::Norm(settings.clip_norm)))
-        .init();
-    if let Some((saved, weights)) = open_checkpoint(out)? {
-        if saved.settings != progress.settings || saved.data != progress.data {
+    let mut stepper = Stepper::new(settings.precision, f64::from(settings.clip_norm));
+    let mut progress = Progress { settings: settings.clone(), data, epochs: Vec::new(), best: 0, scale: stepper.scale };
+    if let Some(mut saved) = Checkpoint::<Progress>::open(out)? {
+        if saved.progress.settings != progress.settings || saved.progress.data != progress.data {
             return Err(Error::input(
                 "The folder holds a run with other settings, photos or model. Choose another --out, or remove it.",
             )
             .at(out));
         }
-        decoder = install(decoder, weights)?;
-        let state = optimiser_path(out, saved.epochs.len());
-        optimiser = optimiser
-            .load(state.clone())
-            .map_err(|e| Error::model(format!("The optimiser's state cannot be read: {e:?}.")).at(&state))?;
-        progress = saved;
+        stepper.optimiser = saved.optimiser(out, stepper.optimiser)?;
+        decoder = install(decoder, std::mem::take(&mut saved.weights))?;
+        progress = saved.progress;
+        stepper.scale = progress.scale;
         report(&format!("Going on after epoch {}.", progress.epochs.len()));
     }
     let phrases = Phrases::new(&base, settings)?;
@@ -271,17 +272,17 @@ pub fn train(
             .flat_map(|photo| (0..phrases.classes.len()).map(move |class| (photo, class)))
             .collect();
         order.shuffle(&mut rng);
-        let (mut sums, mut accumulator) = ([0.0f64; 2], GradientsAccumulator::new());
+        let mut sums = [0.0f64; 2];
         for (number, batch) in order.chunks(settings.batch_size).enumerate() {
             let chosen: Vec<_> = batch.iter().map(|pick| phrases.pick(*pick, settings, &mut rng)).collect();
-            let (loss, terms) = losses(&decoder, &examples, &phrases, &chosen, settings, &device)?;
-            sums.iter_mut().zip(terms).for_each(|(sum, term)| *sum += term * batch.len() as f64);
-            let loss = loss / settings.accumulate as f64;
-            let gradients = GradientsParams::from_grads(loss.backward(), &decoder);
-            accumulator.accumulate(&decoder, gradients);
+            let (loss, terms) = losses(&decoder, &examples, &phrases, &chosen, settings, &device);
+            if terms.iter().all(|term| term.is_finite()) {
+                sums.iter_mut().zip(terms).for_each(|(sum, term)| *sum += term * batch.len() as f64);
+            }
+            stepper.add(loss / settings.accumulate as f64, &decoder);
             if (number + 1) % settings.accumulate == 0 || number + 1 == batches {
                 let step = epoch * steps + number / settings.accumulate;
-                decoder = optimiser.step(schedule.rate(step), decoder, accumulator.grads());
+                decoder = stepper.step(schedule.rate(step), decoder)?;
             }
             done += batch.len();
             let line = format!("epoch {} of {}, {} of {batches} batches", epoch + 1, settings.epochs, number + 1);
@@ -309,9 +310,10 @@ pub fn train(
         let former = progress.best.checked_sub(1).map(|best| progress.epochs[best].dice);
         if former.is_none_or(|former| figures.dice > former) {
             progress.best = figures.epoch;
-            write_model(&base, plain, out)?;
+            write_folder(&out.join("model"), |folder| base.save_with(&plain, folder))?;
         }
-        save_checkpoint(out, &progress, &decoder, &optimiser)?;
+        progress.scale = stepper.scale;
+        Checkpoint::save(out, progress.epochs.len(), &progress, &collect(&decoder)?, &stepper.optimiser)?;
         write_curves(out, &progress.epochs)?;
     }
     Ok(Trained {
@@ -459,14 +461,18 @@ fn losses(
     picks: &[Pick],
     settings: &SegmentTraining,
     device: &Device,
-) -> Result<(Tensor<1>, [f64; 2])> {
+) -> (Tensor<1>, [f64; 2]) {
     let chosen: Vec<&Example> = picks.iter().map(|pick| &examples[pick.example]).collect();
     let grid = chosen[0].grid;
-    let logits = decoder.forward(
-        decoder.reduce(stacked(&chosen, device)),
-        prompts(picks.iter().map(|p| &p.prompt), device),
-        grid,
-    );
+    let decoder = computing(decoder, settings.precision);
+    let half = settings.precision == Precision::F16;
+    let mut tokens = stacked(&chosen, device);
+    let mut prompts = prompts(picks.iter().map(|p| &p.prompt), device);
+    if half {
+        tokens = tokens.into_iter().map(|tokens| tokens.cast(FloatDType::F16)).collect();
+        prompts = prompts.cast(FloatDType::F16);
+    }
+    let logits = decoder.forward(decoder.reduce(tokens), prompts, grid).cast(FloatDType::F32);
     let [batch, height, width] = logits.dims();
     let mut target = Vec::with_capacity(batch * height * width);
     for (pick, example) in picks.iter().zip(&chosen) {
@@ -480,10 +486,7 @@ fn losses(
     let (bce, dice) = (binary(logits.clone(), target.clone()), dice(logits, target));
     let loss = bce.clone() * settings.bce_weight + dice.clone() * settings.dice_weight;
     let terms = [bce, dice].map(|term| f64::from(term.into_scalar::<f32>()));
-    if terms.iter().all(|term| term.is_finite()) {
-        return Ok((loss, terms));
-    }
-    Err(Error::bug(format!("the loss is not finite ({terms:?}); a lower learning rate may help.")))
+    (loss, terms)
 }
 
 /// Tokens of examples `[batch, tokens, width]` for each block that is read.
@@ -522,80 +525,6 @@ fn judge(decoder: &Decoder, held: &[Held], phrases: &Phrases, device: &Device) -
         }
     }
     Ok(sweep)
-}
-
-fn write_model(base: &ClipSegModel, decoder: Decoder, out: &Path) -> Result<()> {
-    // The folder appears whole: written beside, then swapped.
-    let (whole, part, old) = (out.join("model"), out.join("model.part"), out.join("model.old"));
-    let failed = |e: std::io::Error| Error::io("Cannot write the model", &whole, &e);
-    let clear = |folder: &Path| if folder.exists() { std::fs::remove_dir_all(folder) } else { Ok(()) };
-    clear(&part).and_then(|()| clear(&old)).map_err(failed)?;
-    base.save_with(&decoder, &part)?;
-    if whole.exists() {
-        std::fs::rename(&whole, &old).map_err(failed)?;
-    }
-    std::fs::rename(&part, &whole).and_then(|()| clear(&old)).map_err(failed)
-}
-
-const LAST: &str = "last.safetensors";
-
-fn optimiser_path(out: &Path, epoch: usize) -> PathBuf {
-    out.join(format!("optimiser-{epoch}.bpk"))
-}
-
-/// First the optimiser's state under the epoch's own name, then the file that names the epoch: whenever the process dies,
-/// the two fit.
-fn save_checkpoint(
-    out: &Path,
-    progress: &Progress,
-    decoder: &Decoder,
-    optimiser: &burn::optim::ModuleOptimizer,
-) -> Result<()> {
-    let epoch = progress.epochs.len();
-    let state = optimiser_path(out, epoch);
-    optimiser.save(&state).map_err(|error| Error::Io {
-        message: format!("Cannot write the optimiser's state: {error:?}."),
-        path: Some(state.clone()),
-    })?;
-    let weights = collect(decoder)?;
-    let views = weights.iter().enumerate().map(|(index, values)| {
-        let bytes = bytemuck::cast_slice(values.as_slice());
-        let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, vec![values.len()], bytes);
-        view.map(|view| (format!("{index:04}"), view))
-    });
-    let broken = |e: &dyn std::fmt::Display| Error::bug(format!("a checkpoint cannot be written ({e})."));
-    let views = views.collect::<Result<Vec<_>, _>>().map_err(|e| broken(&e))?;
-    let json = serde_json::to_string(progress).map_err(|e| broken(&e))?;
-    let note = std::collections::HashMap::from([("progress".to_owned(), json)]);
-    let bytes = safetensors::serialize(views, Some(note)).map_err(|e| broken(&e))?;
-    report::write_file(&out.join(LAST), |file| file.write_all(&bytes))?;
-    if epoch > 1 {
-        // Gone already is as good.
-        let _ = std::fs::remove_file(optimiser_path(out, epoch - 1));
-    }
-    Ok(())
-}
-
-fn open_checkpoint(out: &Path) -> Result<Option<(Progress, Vec<Vec<f32>>)>> {
-    let path = out.join(LAST);
-    if !path.is_file() {
-        return Ok(None);
-    }
-    let damaged =
-        || Error::model("The state of the run is damaged. Choose another --out, or remove the folder.").at(&path);
-    let bytes = std::fs::read(&path).map_err(|e| Error::io("Cannot read the state of the run", &path, &e))?;
-    let (_, head) = safetensors::SafeTensors::read_metadata(&bytes).map_err(|_| damaged())?;
-    let note = head.metadata().as_ref().and_then(|note| note.get("progress")).ok_or_else(damaged)?;
-    let progress: Progress = serde_json::from_str(note).map_err(|_| damaged())?;
-    let file = safetensors::SafeTensors::deserialize(&bytes).map_err(|_| damaged())?;
-    let mut names = file.names();
-    names.sort_unstable();
-    let read = |name: &&str| {
-        let view = file.tensor(name).ok()?;
-        Some(view.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
-    };
-    let weights = names.iter().map(read).collect::<Option<Vec<Vec<f32>>>>().ok_or_else(damaged)?;
-    Ok(Some((progress, weights)))
 }
 
 fn write_curves(out: &Path, epochs: &[EpochFigures]) -> Result<()> {
@@ -716,7 +645,7 @@ mod tests {
         assert!(matches!(stopped, Err(Error::Cancelled)));
         let resumed = train(base(), &photos, &photos, &settings, &parts, |_| true).unwrap();
         assert_eq!(resumed.epochs.len(), 4);
-        let weights = |out: &Path| open_checkpoint(out).unwrap().unwrap().1;
+        let weights = |out: &Path| Checkpoint::<Progress>::open(out).unwrap().unwrap().weights;
         assert_eq!(weights(&whole), weights(&parts));
 
         let other = SegmentTraining { seed: 9, ..settings };

@@ -2,6 +2,7 @@
 //! whole tensor stack takes long to build. The numbers lie in `tests/fixtures` beside the scripts that made them.
 
 mod decode;
+mod gradients;
 mod hub;
 mod networks;
 mod pocket;

@@ -26,7 +26,12 @@ pub struct Expected(Vec<u8>);
 
 impl Expected {
     pub fn read(folder: &Path) -> Self {
-        Self(std::fs::read(folder.join("expected.safetensors")).expect("run the script beside the folder"))
+        Self::open(&folder.join("expected.safetensors"))
+    }
+
+    /// The arrays of a file with another name.
+    pub fn open(file: &Path) -> Self {
+        Self(std::fs::read(file).expect("run the script beside the folder"))
     }
 
     pub fn names(&self) -> Vec<String> {

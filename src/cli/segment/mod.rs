@@ -3,7 +3,7 @@
 mod evaluate;
 mod masks;
 mod predict;
-mod train;
+pub(super) mod train;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -13,6 +13,7 @@ use crate::cli::{Common, interrupt};
 use crate::dataset::masked::MaskedFolder;
 use crate::model::clipseg::DecoderConfig;
 use crate::model::{ClipModel, ClipSegModel, ModelSource};
+use crate::train::precision::PrecisionPolicy;
 use crate::train::segmentation::{SegmentTraining, train};
 use crate::{Error, Result, gpu};
 
@@ -59,6 +60,15 @@ pub struct TrainArgs {
     /// Stop after so many epochs without a better Dice; 0 for never
     #[arg(long, value_name = "N", default_value_t = 0)]
     patience: usize,
+    /// Number type of the passes: f32, f16 (weights stay f32, the loss is scaled), or auto: f16 on a graphics adapter that
+    /// computes in it, else f32
+    #[arg(long, value_name = "P", default_value = "auto", value_parser = precision)]
+    precision: PrecisionPolicy,
+}
+
+/// For `--precision`.
+pub(in crate::cli) fn precision(text: &str) -> std::result::Result<PrecisionPolicy, String> {
+    text.parse().map_err(|error: Error| error.to_string())
 }
 
 /// Trains.
@@ -69,7 +79,9 @@ pub fn run(args: &TrainArgs, common: &Common, console: &Console) -> Result<()> {
         Some(dir) => MaskedFolder::open(dir)?,
         None => split(&mut folder, seed)?,
     };
+    let compute = gpu::choose(common.device)?;
     let settings = SegmentTraining {
+        precision: args.precision.choose(&compute)?,
         prompts: prompts(&args.prompts, &folder.classes)?,
         epochs: args.epochs,
         batch_size: args.batch_size,
@@ -87,12 +99,12 @@ pub fn run(args: &TrainArgs, common: &Common, console: &Console) -> Result<()> {
     if !(64..=2048).contains(&args.input) {
         return Err(Error::input(format!("--input {} must lie between 64 and 2048 pixels.", args.input)));
     }
-    let compute = gpu::choose(common.device)?;
     let base = base(args, common, &compute.device)?;
     console.note(format!(
-        "Model {} on {}; {} photos to learn from, {} to judge on",
+        "Model {} on {} in {}; {} photos to learn from, {} to judge on",
         base.info().id,
         compute.name,
+        settings.precision,
         folder.photos.len(),
         validation.photos.len()
     ));
