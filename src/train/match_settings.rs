@@ -2,8 +2,10 @@
 
 use std::str::FromStr;
 
-use burn::module::{Lora, Module, ParamGroup};
-use burn::tensor::Device;
+use burn::module::{Lora, Module, ModuleMapper, Param, ParamGroup};
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::average::{collect, collect_trained, install, install_trained};
@@ -148,15 +150,50 @@ impl MatchTraining {
                 clip.text.projection = clip.text.projection.unfreeze();
             }
             Tune::Lora => {
-                device.seed(self.seed);
                 // Twice the rank as numerator is the usual choice: the additions count twofold.
                 let additions = Lora::new(self.lora_rank, 2.0 * self.lora_rank as f64);
                 clip = clip.apply_lora(additions.set_param_group(ParamGroup::from_predicate("attention")));
+                clip = clip.map(&mut Drawn::new(self.seed, self.lora_rank));
             }
         }
         clip.logit_scale = clip.logit_scale.set_require_grad(true);
         let trained = collect_trained(&clip)?;
         install_trained(clip, trained)
+    }
+}
+
+/// Draws the first factor of low-rank additions by the seed alone, whatever else draws on the device: about normally
+/// distributed, with a deviation of one over the rank. The second factor is zero.
+struct Drawn {
+    rng: ChaCha8Rng,
+    deviation: f32,
+    path: Vec<String>,
+}
+
+impl Drawn {
+    fn new(seed: u64, rank: usize) -> Self {
+        Self { rng: ChaCha8Rng::seed_from_u64(seed), deviation: 1.0 / rank as f32, path: Vec::new() }
+    }
+}
+
+impl ModuleMapper for Drawn {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        if !matches!(self.path.as_slice(), [.., outer, inner] if outer == "lora" && inner == "a") {
+            return param;
+        }
+        let (id, old) = (param.id, param.val());
+        // The sum of twelve even draws, less six, has a deviation of 1.
+        let mut normal = || (0..12).map(|_| self.rng.random_range(0.0..1.0f32)).sum::<f32>() - 6.0;
+        let values: Vec<f32> = (0..old.dims().iter().product()).map(|_| self.deviation * normal()).collect();
+        param.transform_for_load(Tensor::from_data(TensorData::new(values, old.dims()), &old.device()), id)
     }
 }
 

@@ -363,7 +363,8 @@ mod tests {
 
     use super::*;
     use crate::matching::read_pairs;
-    use crate::model::ModelSource;
+    use crate::model::config::{ClipConfig, TextConfig, VisionConfig};
+    use crate::model::{ModelSource, weights};
     use crate::train::match_settings::Tune;
 
     const COLOURS: [(&str, [u8; 3]); 4] =
@@ -387,25 +388,53 @@ mod tests {
         PairSet::open(&read_pairs(&path, None).unwrap(), |_, _| true).unwrap()
     }
 
-    fn pocket() -> ClipModel {
-        ClipModel::load(&ModelSource::Pocket, &Device::flex()).unwrap()
+    /// A very small model with random weights and pocket's tokenizer.
+    fn base(dir: &Path) -> ClipModel {
+        let (device, folder) = (Device::flex(), dir.join("base"));
+        let pocket = ClipModel::load(&ModelSource::Pocket, &device).unwrap();
+        let config = ClipConfig {
+            text_config: TextConfig {
+                hidden_size: 32,
+                intermediate_size: 64,
+                num_hidden_layers: 1,
+                num_attention_heads: 2,
+                ..pocket.config().text_config.clone()
+            },
+            vision_config: VisionConfig {
+                hidden_size: 32,
+                intermediate_size: 64,
+                num_hidden_layers: 2,
+                num_attention_heads: 2,
+                image_size: 32,
+                patch_size: 8,
+                ..VisionConfig::default()
+            },
+            projection_dim: 16,
+            ..ClipConfig::default()
+        };
+        report::create_folder(&folder).unwrap();
+        report::write_json(&folder.join("config.json"), &config.published()).unwrap();
+        std::fs::write(folder.join("tokenizer.json"), pocket.tokenizer().to_json().unwrap()).unwrap();
+        let network = Clip::new(&config, &device);
+        weights::save(&network, &folder.join("model.safetensors"), weights::Precision::F32).unwrap();
+        ClipModel::load(&ModelSource::Folder(folder), &device).unwrap()
     }
 
     fn settings(tune: Tune, rate: f64, epochs: usize) -> MatchTraining {
         MatchTraining { tune, rate, epochs, batch_size: 4, save_steps: 1000, ..MatchTraining::default() }
     }
 
-    fn weights(out: &Path) -> Vec<u8> {
+    fn trained_weights(out: &Path) -> Vec<u8> {
         std::fs::read(out.join("best_model/model.safetensors")).unwrap()
     }
 
     #[test]
     fn a_tiny_set_is_learned_by_heart_and_the_folder_gives_the_same_figures() {
         let dir = tempfile::tempdir().unwrap();
-        let (set, base, out) = (set(dir.path()), pocket(), dir.path().join("run"));
-        let trained = train(&base, &set, Some(&set), &settings(Tune::Full, 1e-3, 30), &out, |_| true).unwrap();
+        let (set, base, out) = (set(dir.path()), base(dir.path()), dir.path().join("run"));
+        let trained = train(&base, &set, Some(&set), &settings(Tune::Full, 3e-3, 100), &out, |_| true).unwrap();
         let (before, best) = (trained.base.unwrap(), trained.epochs[trained.best - 1].validation.unwrap());
-        assert!(best.loss < 0.1 && best.loss < before.loss / 5.0, "{before:?} {best:?}");
+        assert!(best.loss < 0.2 && best.loss < before.loss / 4.0, "{before:?} {best:?}");
         assert_eq!((best.photo_to_text, best.text_to_photo, best.auroc), (1.0, 1.0, Some(1.0)));
         assert_eq!(trained.trained_weights, trained.weights);
         assert!(trained.warnings[0].starts_with("4 of 4 validation photos"), "{:?}", trained.warnings);
@@ -415,16 +444,16 @@ mod tests {
         let again = figures(&set, &inputs, model.network(), &mut |_| true).unwrap();
         assert!((again.loss - best.loss).abs() < 1e-6, "{again:?} {best:?}");
         let curves = std::fs::read_to_string(out.join("curves.csv")).unwrap();
-        assert_eq!(curves.lines().count(), 32);
+        assert_eq!(curves.lines().count(), 102);
     }
 
     #[test]
     fn every_way_of_tuning_learns_and_leaves_a_plain_model() {
         let dir = tempfile::tempdir().unwrap();
-        let (set, base) = (set(dir.path()), pocket());
-        for (tune, rate) in [(Tune::Vision, 1e-3), (Tune::Text, 1e-3), (Tune::Projections, 1e-2), (Tune::Lora, 3e-3)] {
+        let (set, base) = (set(dir.path()), base(dir.path()));
+        for (tune, rate) in [(Tune::Vision, 3e-3), (Tune::Text, 3e-3), (Tune::Projections, 1e-2), (Tune::Lora, 1e-2)] {
             let out = dir.path().join(format!("{tune:?}"));
-            let trained = train(&base, &set, Some(&set), &settings(tune, rate, 12), &out, |_| true).unwrap();
+            let trained = train(&base, &set, Some(&set), &settings(tune, rate, 60), &out, |_| true).unwrap();
             let (before, best) = (trained.base.unwrap(), trained.epochs[trained.best - 1].validation.unwrap());
             assert!(best.loss < 0.8 * before.loss, "{tune:?}: {before:?} {best:?}");
             assert!(trained.trained_weights < trained.weights);
@@ -438,7 +467,7 @@ mod tests {
     #[test]
     fn a_run_that_was_stopped_goes_on_to_the_same_weights() {
         let dir = tempfile::tempdir().unwrap();
-        let (set, base) = (set(dir.path()), pocket());
+        let (set, base) = (set(dir.path()), base(dir.path()));
         for tune in [Tune::Full, Tune::Lora] {
             let settings = MatchTraining { batch_size: 2, save_steps: 1, ..settings(tune, 1e-3, 3) };
             let folder = |name: &str| dir.path().join(format!("{name}-{tune:?}"));
@@ -455,14 +484,14 @@ mod tests {
             run(&folder("whole"), &settings, 0).unwrap();
             // The same seed, the same weights; how often the state is kept makes no difference.
             run(&folder("again"), &MatchTraining { save_steps: 4, ..settings.clone() }, 0).unwrap();
-            assert_eq!(weights(&folder("whole")), weights(&folder("again")), "{tune:?}");
+            assert_eq!(trained_weights(&folder("whole")), trained_weights(&folder("again")), "{tune:?}");
             // Stopped in the middle of an epoch, then at the end of one.
             let parts = folder("parts");
             assert!(matches!(run(&parts, &settings, 3), Err(Error::Cancelled)));
             assert!(matches!(run(&parts, &settings, 4), Err(Error::Cancelled)));
             let resumed = run(&parts, &settings, 0).unwrap();
             assert_eq!(resumed.epochs.len(), 3);
-            assert_eq!(weights(&folder("whole")), weights(&parts), "{tune:?}");
+            assert_eq!(trained_weights(&folder("whole")), trained_weights(&parts), "{tune:?}");
             let losses = |out: &Path| {
                 let rows = std::fs::read_to_string(out.join("curves.csv")).unwrap();
                 rows.lines().map(|row| row.rsplit_once(',').unwrap().0.to_owned()).collect::<Vec<_>>()
@@ -476,7 +505,7 @@ mod tests {
     #[test]
     fn f16_passes_lead_to_nearly_the_same_loss() {
         let dir = tempfile::tempdir().unwrap();
-        let (set, base) = (set(dir.path()), pocket());
+        let (set, base) = (set(dir.path()), base(dir.path()));
         let losses = [Precision::F32, Precision::F16].map(|precision| {
             let settings = MatchTraining { precision, ..settings(Tune::Full, 1e-3, 6) };
             let out = dir.path().join(precision.to_string());
@@ -488,7 +517,7 @@ mod tests {
     #[test]
     fn tables_without_contrast_are_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let (set, base) = (set(dir.path()), pocket());
+        let (set, base) = (set(dir.path()), base(dir.path()));
         let mut one_text = set.clone();
         one_text.texts.truncate(1);
         let mut no_match = set.clone();

@@ -191,12 +191,3 @@ fn steps_of_the_optimiser_with_clipping() {
         }
     }
 }
-
-#[test]
-fn f16_steps_on_a_graphics_adapter() {
-    use hairline::gpu::{DevicePolicy, choose};
-    let compute = choose(DevicePolicy::Gpu).expect("software Vulkan is enough: mesa-vulkan-drivers, libvulkan1");
-    let half = burn::tensor::FloatDType::F16;
-    println!("{}: f16 {}", compute.name, compute.device.supports_dtype(half));
-    println!("flex: f16 {}", Device::flex().supports_dtype(half));
-}
