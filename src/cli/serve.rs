@@ -13,6 +13,7 @@ use super::{Common, absolute, interrupt};
 use crate::Result;
 use crate::engine::EngineOptions;
 use crate::history::History;
+use crate::model::POCKET_SEG;
 use crate::photo::find_photos;
 use crate::recipe::Recipe;
 use crate::server::{self, BodyLimits, Guard, Limits, ServerOptions, Token};
@@ -38,6 +39,9 @@ pub struct ServeArgs {
     /// Keep every verdict: an SQLite file, or postgres://user@host/database
     #[arg(long, value_name = "FILE|URL")]
     history: Option<String>,
+    /// The model that /segment uses: pocket-seg, a catalogue id or a folder
+    #[arg(long, value_name = "ID|DIR", default_value = POCKET_SEG)]
+    segment_model: String,
     /// Bytes of a request at most, e.g. 32MiB
     #[arg(long, value_name = "SIZE", default_value = "32MiB", value_parser = bytes)]
     max_body: u64,
@@ -124,6 +128,7 @@ pub fn run(args: ServeArgs, common: &Common) -> Result<()> {
             ..Limits::default()
         },
         history: args.history.as_deref().map(History::open).transpose()?,
+        segment_model: args.segment_model,
     };
     let mut engine = EngineOptions { device: common.device, memory_budget: FEATURE_BYTES, ..EngineOptions::default() };
     if args.no_cache {

@@ -13,7 +13,7 @@ use super::cache::FeatureKey;
 use super::message::{Event, JobId};
 use super::worker::{Worker, facts_of};
 use crate::anomaly::{PhotoFacts, PhotoFeatures};
-use crate::model::{Backbone, Geometry, PreparedImage, Want};
+use crate::model::{Backbone, ClipSegModel, Geometry, PreparedImage, Want};
 use crate::photo::Photo;
 use crate::{Error, Result};
 
@@ -111,6 +111,14 @@ impl<'a, 'w> Lab<'a, 'w> {
     /// [`Error::Input`] for an unknown name, [`Error::Model`] for files that cannot be used.
     pub fn backbone(&mut self, name: &str) -> Result<Arc<Backbone>> {
         self.worker.model(name)
+    }
+
+    /// A network that segments, by catalogue id, folder, or `pocket-seg`; loaded once and kept.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for an unknown name or a model of another kind, [`Error::Model`] for files that cannot be used.
+    pub fn segmenter(&mut self, name: &str) -> Result<Arc<ClipSegModel>> {
+        self.worker.segmenter(name)
     }
 
     /// The embedding of one photo.

@@ -17,7 +17,7 @@ use super::state::{Known, Shared, State};
 use crate::anomaly::evidence::Timings;
 use crate::anomaly::{Detector, Evidence, Networks, PhotoFacts, PhotoFeatures};
 use crate::gpu::{self, Compute};
-use crate::model::{Backbone, ModelSource};
+use crate::model::{Backbone, ClipSegModel, ModelSource};
 use crate::photo::{self, Photo};
 use crate::recipe::{Method, Prompts, Recipe, Stage};
 use crate::{Error, Result};
@@ -123,6 +123,8 @@ pub(super) struct Worker<'a> {
     compute: Option<Compute>,
     /// Loaded networks, the one used last at the end.
     models: Vec<(ModelSource, Arc<Backbone>)>,
+    /// The network that segments, where one was asked for.
+    segmenter: Option<(ModelSource, Arc<ClipSegModel>)>,
     texts: TextStore,
     ready: Option<Ready>,
     /// The recipe that `ready` follows, once it is wholly applied.
@@ -153,6 +155,7 @@ impl<'a> Worker<'a> {
             cache,
             compute: None,
             models: Vec::new(),
+            segmenter: None,
             texts: TextStore::new(),
             ready: None,
             applied: None,
@@ -284,6 +287,18 @@ impl<'a> Worker<'a> {
         self.models.push(entry);
         let surplus = self.models.len().saturating_sub(MODELS_KEPT);
         self.models.drain(..surplus);
+        Ok(model)
+    }
+
+    /// A network that segments, loaded at its first use; the last one is kept.
+    pub(super) fn segmenter(&mut self, name: &str) -> Result<Arc<ClipSegModel>> {
+        let source = ModelSource::resolve(name)?;
+        if let Some((_, model)) = self.segmenter.as_ref().filter(|(known, _)| *known == source) {
+            return Ok(model.clone());
+        }
+        let device = self.compute()?.device.clone();
+        let model = Arc::new(ClipSegModel::load(&source, &device)?);
+        self.segmenter = Some((source, model.clone()));
         Ok(model)
     }
 

@@ -36,7 +36,7 @@ impl Backbone {
         let vit = |model: VitModel| Self::Vit(Box::new(model));
         let id = source.id();
         match source {
-            ModelSource::Pocket => clip(),
+            ModelSource::Pocket | ModelSource::PocketSeg => clip(),
             ModelSource::File(path) => VitModel::load_file(id, path, device).map(vit),
             ModelSource::Folder(folder) => match kind_of(folder)? {
                 Kind::Known(ModelKind::Clip) => clip(),

@@ -13,7 +13,7 @@ use super::open_clip;
 use super::passes::{self, PassOutput};
 use super::pocket;
 use super::preprocess::{Geometry, PreparedImage, Preprocessor};
-use super::source::{ModelInfo, ModelSource};
+use super::source::{ModelInfo, ModelSource, segments_only};
 use super::tokenizer::Tokenizer;
 use super::weights::WeightFiles;
 use crate::photo::Photo;
@@ -50,6 +50,7 @@ impl ClipModel {
                 let sha256 = fingerprint(&described, &files);
                 Self::assemble(source.id(), sha256, config, preprocessor, tokenizer, &files, device)
             }
+            ModelSource::PocketSeg => Err(segments_only(&source.id())),
             ModelSource::Folder(folder) => Self::load_folder(source.id(), folder, device),
             ModelSource::File(path) => Err(Error::model(
                 "A lone weight file is read as a plain ViT, which has no text tower. Choose the folder of a CLIP model.",

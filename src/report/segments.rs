@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use image::{GrayImage, Rgb, RgbImage};
 
-use super::html::{LOGO, STYLE, base64, escape};
+use super::base64;
+use super::html::{LOGO, STYLE, escape};
 use super::images::thumbnail;
 use super::lettering::{Style, Weight, mix};
 use crate::Result;

@@ -11,7 +11,7 @@ use burn::module::Module;
 use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
 use image::{GrayImage, imageops};
-use rand::seq::SliceRandom as _;
+use rand::seq::{IndexedRandom as _, SliceRandom as _};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -49,7 +49,8 @@ pub struct SegmentTraining {
     pub clip_norm: f32,
     pub bce_weight: f64,
     pub dice_weight: f64,
-    /// Share of the examples that get wrong words and an empty answer, in [0, 1).
+    /// Share of the examples that get words for what the photo does not show (another class, or anything else) and an
+    /// empty answer, in [0, 1). Photos that show no class are such examples always.
     pub negatives: f64,
     /// Versions of each photo (the first is the photo itself), ≥ 1.
     pub variants: usize,
@@ -253,7 +254,8 @@ pub fn train(
         file.write_all(text.map_err(std::io::Error::other)?.as_bytes())
     })?;
 
-    let per_epoch = train.photos.len() * phrases.classes.len();
+    let every = phrases.occurrences(train);
+    let per_epoch = every.len();
     let batches = per_epoch.div_ceil(settings.batch_size);
     let steps = batches.div_ceil(settings.accumulate);
     let total = steps * settings.epochs;
@@ -267,13 +269,11 @@ pub fn train(
         }
         let started = Instant::now();
         let mut rng = ChaCha8Rng::seed_from_u64(settings.seed.wrapping_mul(0x9e37_79b9).wrapping_add(epoch as u64));
-        let mut order: Vec<(usize, usize)> = (0..train.photos.len())
-            .flat_map(|photo| (0..phrases.classes.len()).map(move |class| (photo, class)))
-            .collect();
+        let mut order = every.clone();
         order.shuffle(&mut rng);
         let (mut sums, mut accumulator) = ([0.0f64; 2], GradientsAccumulator::new());
         for (number, batch) in order.chunks(settings.batch_size).enumerate() {
-            let chosen: Vec<_> = batch.iter().map(|pick| phrases.pick(*pick, settings, &mut rng)).collect();
+            let chosen: Vec<_> = batch.iter().map(|pick| phrases.pick(*pick, train, settings, &mut rng)).collect();
             let (loss, terms) = losses(&decoder, &examples, &phrases, &chosen, settings, &device)?;
             sums.iter_mut().zip(terms).for_each(|(sum, term)| *sum += term * batch.len() as f64);
             let loss = loss / settings.accumulate as f64;
@@ -352,12 +352,41 @@ impl Phrases {
         Ok(Self { classes: settings.prompts.keys().cloned().collect(), of_class, wrong })
     }
 
-    fn pick(&self, (photo, class): (usize, usize), settings: &SegmentTraining, rng: &mut ChaCha8Rng) -> Pick {
+    /// Each class of each photo, and `None` once for a photo that shows no class.
+    fn occurrences(&self, folder: &MaskedFolder) -> Vec<(usize, Option<usize>)> {
+        let of_photo = |(index, photo): (usize, &MaskedPhoto)| {
+            let shown = (0..self.classes.len()).filter(|class| photo.masks.contains_key(&self.classes[*class]));
+            let mut shown: Vec<_> = shown.map(|class| (index, Some(class))).collect();
+            if shown.is_empty() {
+                shown.push((index, None));
+            }
+            shown
+        };
+        folder.photos.iter().enumerate().flat_map(of_photo).collect()
+    }
+
+    fn pick(
+        &self,
+        (photo, class): (usize, Option<usize>),
+        folder: &MaskedFolder,
+        settings: &SegmentTraining,
+        rng: &mut ChaCha8Rng,
+    ) -> Pick {
         let example = photo * settings.variants + rng.random_range(0..settings.variants);
-        let negative = rng.random_bool(settings.negatives);
-        let phrases = if negative { &self.wrong } else { &self.of_class[class] };
-        let prompt = phrases[rng.random_range(0..phrases.len())].clone();
-        Pick { example, prompt, class: (!negative).then_some(class) }
+        let class = class.filter(|_| !rng.random_bool(settings.negatives));
+        let phrases = match class {
+            Some(class) => &self.of_class[class],
+            None => {
+                let masks = &folder.photos[photo].masks;
+                let absent: Vec<_> =
+                    (0..self.classes.len()).filter(|class| !masks.contains_key(&self.classes[*class])).collect();
+                match absent.choose(rng) {
+                    Some(class) if rng.random_bool(0.75) => &self.of_class[*class],
+                    _ => &self.wrong,
+                }
+            }
+        };
+        Pick { example, prompt: phrases[rng.random_range(0..phrases.len())].clone(), class }
     }
 
     /// What stands for a class when it is judged: the mean of its phrases.

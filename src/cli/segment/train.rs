@@ -12,7 +12,7 @@ use crate::cli::console::Console;
 use crate::cli::{Common, interrupt};
 use crate::dataset::masked::MaskedFolder;
 use crate::model::clipseg::DecoderConfig;
-use crate::model::{ClipModel, ClipSegModel, ModelSource};
+use crate::model::{ClipModel, ClipSegModel, ModelSource, POCKET_SEG};
 use crate::train::segmentation::{SegmentTraining, train};
 use crate::{Error, Result, gpu};
 
@@ -31,9 +31,9 @@ pub struct TrainArgs {
     /// Folder of the run; the trained model is its sub-folder `model`. A run that was stopped goes on
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Side of the square network input in pixels, where the decoder is new
-    #[arg(long, value_name = "PX", default_value_t = 256)]
-    input: u32,
+    /// Side of the square network input in pixels [default: the model's own; 256 where the decoder is new]
+    #[arg(long, value_name = "PX")]
+    input: Option<u32>,
     #[arg(long, value_name = "N", default_value_t = 30)]
     epochs: usize,
     #[arg(long, value_name = "N", default_value_t = 8)]
@@ -50,7 +50,7 @@ pub struct TrainArgs {
     /// Weight of the Dice loss
     #[arg(long, value_name = "W", default_value_t = 1.0)]
     dice_weight: f64,
-    /// Share of the examples with wrong words and an empty answer
+    /// Share of the examples with words for what the photo does not show, and an empty answer
     #[arg(long, value_name = "SHARE", default_value_t = 0.1)]
     negatives: f64,
     /// Versions of each photo (mirrored, cut, in other light) that are learned from
@@ -84,8 +84,8 @@ pub fn run(args: &TrainArgs, common: &Common, console: &Console) -> Result<()> {
         ..SegmentTraining::default()
     };
     settings.check()?;
-    if !(64..=2048).contains(&args.input) {
-        return Err(Error::input(format!("--input {} must lie between 64 and 2048 pixels.", args.input)));
+    if let Some(side) = args.input.filter(|side| !(64..=2048).contains(side)) {
+        return Err(Error::input(format!("--input {side} must lie between 64 and 2048 pixels.")));
     }
     let compute = gpu::choose(common.device)?;
     let base = base(args, common, &compute.device)?;
@@ -124,15 +124,13 @@ pub fn run(args: &TrainArgs, common: &Common, console: &Console) -> Result<()> {
 
 /// A CLIPSeg model as it is, or a new decoder behind another CLIP.
 fn base(args: &TrainArgs, common: &Common, device: &burn::tensor::Device) -> Result<ClipSegModel> {
-    let source = ModelSource::resolve(common.model.as_deref().unwrap_or("pocket"))?;
-    if let ModelSource::Folder(folder) = &source {
-        let config = folder.join("config.json");
-        let text = std::fs::read_to_string(&config)
-            .map_err(|e| Error::io("Cannot read the model's config.json", &config, &e))?;
-        let kind = serde_json::from_str::<serde_json::Value>(&text).ok();
-        if kind.is_some_and(|json| json["model_type"] == "clipseg") {
-            return ClipSegModel::load(&source, device);
-        }
+    let source = ModelSource::resolve(common.model.as_deref().unwrap_or(POCKET_SEG))?;
+    if ClipSegModel::is(&source)? {
+        let model = ClipSegModel::load(&source, device)?;
+        return Ok(match args.input {
+            Some(side) => model.squashed(side),
+            None => model,
+        });
     }
     let clip = ClipModel::load(&source, device)?;
     let vision = &clip.config().vision_config;
@@ -143,7 +141,7 @@ fn base(args: &TrainArgs, common: &Common, device: &burn::tensor::Device) -> Res
         use_complex_transposed_convolution: (patch / 4).pow(2) == patch,
         ..DecoderConfig::default()
     };
-    ClipSegModel::untrained(&clip, decoder, args.input)
+    ClipSegModel::untrained(&clip, decoder, args.input.unwrap_or(256))
 }
 
 /// Takes every fifth photo, after shuffling by the seed, out of `folder`.
