@@ -161,11 +161,12 @@ impl<'a, 'w> Lab<'a, 'w> {
                 Ok((Arc::new(facts_of(path, &photo)), photo))
             })
             .collect();
+        let variant = self.worker.variant(VARIANT);
         let key = |facts: &PhotoFacts| FeatureKey {
             photo: facts.sha256.clone(),
             model: model.info().sha256.clone(),
             memory_model: None,
-            variant: VARIANT.to_owned(),
+            variant: variant.clone(),
         };
         // What the cache does not know is prepared side by side and goes through the network together.
         let cached: Vec<Option<Arc<PhotoFeatures>>> = opened

@@ -16,6 +16,7 @@ use super::message::{Event, JobId, PhotoId, PhotoRef, Stage as Step};
 use super::state::{Known, Shared, State};
 use crate::anomaly::evidence::Timings;
 use crate::anomaly::{Detector, Evidence, Networks, PhotoFacts, PhotoFeatures};
+use crate::gpu::linear::Precision;
 use crate::gpu::{self, Compute};
 use crate::model::{Backbone, ClipSegModel, ModelSource};
 use crate::photo::{self, Photo};
@@ -263,7 +264,7 @@ impl<'a> Worker<'a> {
     /// The device, chosen at its first use.
     pub(super) fn compute(&mut self) -> Result<&Compute> {
         if self.compute.is_none() {
-            let compute = gpu::choose(self.options.device)?;
+            let compute = gpu::choose(self.options.device)?.in_precision(self.options.precision)?;
             if let Some(note) = compute.note.clone() {
                 self.shared.emit(Event::Warned(note));
             }
@@ -279,8 +280,8 @@ impl<'a> Worker<'a> {
         let entry = if let Some(at) = at {
             self.models.remove(at)
         } else {
-            let device = self.compute()?.device.clone();
-            let model = Arc::new(Backbone::load(&source, &device)?);
+            let (device, precision) = (self.compute()?.device.clone(), self.options.precision);
+            let model = Arc::new(Backbone::load(&source, &device)?.in_precision(precision)?);
             (source, model)
         };
         let model = entry.1.clone();
@@ -560,6 +561,14 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
+    /// The kind of features as the cache knows it: another precision gives other numbers.
+    pub(super) fn variant(&self, kind: &str) -> String {
+        match self.options.precision {
+            Precision::F32 => kind.to_owned(),
+            Precision::Bf16 => format!("{kind}-bf16"),
+        }
+    }
+
     /// Features of the photo at `path`, from the cache where its content is known.
     fn features_of(&mut self, path: &Path, recipe: &Recipe) -> Result<(Arc<PhotoFacts>, Arc<PhotoFeatures>, Timings)> {
         let Some(ready) = &self.ready else { return Err(Error::bug("features were asked for without a model.")) };
@@ -571,7 +580,7 @@ impl<'a> Worker<'a> {
             photo: facts.sha256.clone(),
             model: ready.networks.model().info().sha256.clone(),
             memory_model: ready.networks.separate_memory().map(|memory| memory.info().sha256.clone()),
-            variant: ready.networks.variant(recipe)?,
+            variant: self.variant(&ready.networks.variant(recipe)?),
         };
         if let Some(features) = self.cache.get(&key) {
             return Ok((facts, features, timings));

@@ -13,6 +13,7 @@ use super::features::{VisionFeatures, Want};
 use super::preprocess::{Geometry, PreparedImage};
 use super::source::{ModelInfo, ModelKind, ModelSource};
 use super::vit_model::VitModel;
+use crate::gpu::linear::Precision;
 use crate::photo::Photo;
 use crate::{Error, Result};
 
@@ -45,6 +46,17 @@ impl Backbone {
                 Kind::Unconfigured => VitModel::load_file(id, &folder.join(WEIGHTS), device).map(vit),
             },
         }
+    }
+
+    /// The same network with its blocks' linear layers in `precision`.
+    ///
+    /// # Errors
+    /// [`Error::Device`] where the processor cannot do it.
+    pub fn in_precision(self, precision: Precision) -> Result<Self> {
+        Ok(match self {
+            Self::Clip(model) => Self::Clip(Box::new(model.in_precision(precision)?)),
+            Self::Vit(model) => Self::Vit(Box::new(model.in_precision(precision)?)),
+        })
     }
 
     /// Name, fingerprint and sizes.

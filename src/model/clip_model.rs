@@ -16,6 +16,7 @@ use super::preprocess::{Geometry, PreparedImage, Preprocessor};
 use super::source::{ModelInfo, ModelSource, segments_only};
 use super::tokenizer::Tokenizer;
 use super::weights::WeightFiles;
+use crate::gpu::linear::{Precision, with_precision};
 use crate::photo::Photo;
 use crate::{Error, Result};
 
@@ -99,6 +100,14 @@ impl ClipModel {
     /// Name, fingerprint and sizes.
     pub fn info(&self) -> &ModelInfo {
         &self.info
+    }
+
+    /// The same model with its blocks' linear layers in `precision`.
+    ///
+    /// # Errors
+    /// As [`with_precision`].
+    pub fn in_precision(self, precision: Precision) -> Result<Self> {
+        Ok(Self { network: with_precision(self.network, precision)?, ..self })
     }
 
     /// Where the network lives.

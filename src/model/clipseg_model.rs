@@ -52,9 +52,7 @@ impl ClipSegModel {
     pub fn load(source: &ModelSource, device: &Device) -> Result<Self> {
         match source {
             ModelSource::PocketSeg => Self::embedded(source.id(), device),
-            ModelSource::Folder(folder) => {
-                Self::open(source.id(), folder, device).map_err(|error| error.at(folder))
-            }
+            ModelSource::Folder(folder) => Self::open(source.id(), folder, device).map_err(|error| error.at(folder)),
             ModelSource::Pocket | ModelSource::File(_) => Err(Error::input(format!(
                 "`{}` cannot segment by words. Choose `{POCKET_SEG}`, or a CLIPSeg model: `hairline models pull \
                  CIDAS/clipseg-rd64-refined`, or a folder.",

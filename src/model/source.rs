@@ -186,7 +186,9 @@ impl ModelInfo {
 
 /// The refusal of a model that gives no features of its own.
 pub(super) fn segments_only(id: &str) -> Error {
-    Error::input(format!("`{id}` segments by words and nothing else. Use it with `hairline segment`, or choose `{POCKET}` here."))
+    Error::input(format!(
+        "`{id}` segments by words and nothing else. Use it with `hairline segment`, or choose `{POCKET}` here."
+    ))
 }
 
 #[cfg(test)]

@@ -79,16 +79,13 @@ pub struct SegmentLayer {
     responses((status = 200, description = "Masks and regions.", body = Segmented), FormRefusals)
 )]
 pub async fn segment(State(app): State<Arc<App>>, request: Request) -> Answer<Json<Segmented>> {
-    const PARTS: Parts = Parts {
-        file: "file",
-        max_files: 1,
-        texts: &["prompts", "threshold", "tile"],
-        max_texts: MAX_PROMPTS + 2,
-    };
+    const PARTS: Parts =
+        Parts { file: "file", max_files: 1, texts: &["prompts", "threshold", "tile"], max_texts: MAX_PROMPTS + 2 };
     let _place = enter(&app, &request)?;
     let mut form = Form::read(request, &app, PARTS).await?;
     let prompts: Vec<String> = form.texts("prompts").map(|text| text.trim().to_owned()).collect();
-    if !(1..=MAX_PROMPTS).contains(&prompts.len()) || prompts.iter().any(|text| text.is_empty() || text.len() > MAX_PROMPT)
+    if !(1..=MAX_PROMPTS).contains(&prompts.len())
+        || prompts.iter().any(|text| text.is_empty() || text.len() > MAX_PROMPT)
     {
         return Err(ApiError::unusable(format!(
             "Give 1 to {MAX_PROMPTS} parts `prompts` of 1 to {MAX_PROMPT} bytes, e.g. `-F 'prompts=a crack'`; {} came.",
@@ -108,11 +105,10 @@ pub async fn segment(State(app): State<Arc<App>>, request: Request) -> Answer<Js
     let (filename, threshold) = (upload.name.clone(), options.threshold);
     let model = app.segment_model.clone();
     // No embeddings are wanted, so the photo goes with the work.
-    let outcome =
-        app.batcher.submit(Vec::new(), move |lab, _| {
-            let model = lab.segmenter(&model)?;
-            Ok(segment_upload(lab, &model, &upload, &prompts, &options))
-        })?;
+    let outcome = app.batcher.submit(Vec::new(), move |lab, _| {
+        let model = lab.segmenter(&model)?;
+        Ok(segment_upload(lab, &model, &upload, &prompts, &options))
+    })?;
     let found = within_time(&app, outcome).await?;
     let Found { width, height, model, layers } = found.map_err(|error| ApiError::of_upload(error, &filename))?;
     Ok(Json(Segmented { filename, width, height, model, threshold, layers }))

@@ -37,9 +37,12 @@ fn masks_are_those_of_the_command_line() {
 
     ask(&[]).refusal(422, "unusable");
     ask(&[("prompts", " ")]).refusal(422, "unusable");
-    for (name, wrong) in [("threshold", "high"), ("threshold", "1"), ("threshold", "NaN"), ("tile", "3"), ("tile", "x")] {
+    for (name, wrong) in [("threshold", "high"), ("threshold", "1"), ("threshold", "NaN"), ("tile", "3"), ("tile", "x")]
+    {
         ask(&[("prompts", "rust"), (name, wrong)]).refusal(422, "unusable");
     }
-    server.post("/segment", &[("file", Some("a.png"), b"no photo"), ("prompts", None, b"rust")]).refusal(415, "unsupported_type");
+    server
+        .post("/segment", &[("file", Some("a.png"), b"no photo"), ("prompts", None, b"rust")])
+        .refusal(415, "unsupported_type");
     server.assert_alive();
 }
