@@ -18,7 +18,7 @@ use hairline::{Error, Result, gpu};
 use image::{GrayImage, RgbImage};
 
 /// Side of photos and network input in pixels.
-const SIZE: usize = 192;
+const SIZE: usize = 128;
 /// Photos of a product: the first is normal, the others defective.
 const PHOTOS: u64 = 4;
 /// Products judged after each epoch: never drawn for training, every other one of an outline never trained on.
@@ -41,8 +41,8 @@ fn options() -> Result<Options> {
     let mut options = Options {
         out: PathBuf::from("models/pocket-seg"),
         work: PathBuf::from("target/pocket-seg"),
-        products: 600,
-        epochs: 12,
+        products: 400,
+        epochs: 10,
         rate: 2e-3,
         seed: 20,
     };
