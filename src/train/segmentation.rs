@@ -374,16 +374,15 @@ impl Phrases {
     ) -> Pick {
         let example = photo * settings.variants + rng.random_range(0..settings.variants);
         let class = class.filter(|_| !rng.random_bool(settings.negatives));
-        let phrases = match class {
-            Some(class) => &self.of_class[class],
-            None => {
-                let masks = &folder.photos[photo].masks;
-                let absent: Vec<_> =
-                    (0..self.classes.len()).filter(|class| !masks.contains_key(&self.classes[*class])).collect();
-                match absent.choose(rng) {
-                    Some(class) if rng.random_bool(0.75) => &self.of_class[*class],
-                    _ => &self.wrong,
-                }
+        let phrases = if let Some(class) = class {
+            &self.of_class[class]
+        } else {
+            let masks = &folder.photos[photo].masks;
+            let absent: Vec<_> =
+                (0..self.classes.len()).filter(|class| !masks.contains_key(&self.classes[*class])).collect();
+            match absent.choose(rng) {
+                Some(class) if rng.random_bool(0.75) => &self.of_class[*class],
+                _ => &self.wrong,
             }
         };
         Pick { example, prompt: phrases[rng.random_range(0..phrases.len())].clone(), class }
