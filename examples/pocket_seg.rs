@@ -41,9 +41,9 @@ fn options() -> Result<Options> {
     let mut options = Options {
         out: PathBuf::from("models/pocket-seg"),
         work: PathBuf::from("target/pocket-seg"),
-        products: 400,
-        epochs: 10,
-        rate: 2e-3,
+        products: 240,
+        epochs: 4,
+        rate: 3e-3,
         seed: 20,
     };
     let mut words = std::env::args().skip(1);
