@@ -15,7 +15,7 @@ help:
 	@echo 'make lint        formatting and clippy, warnings denied'
 	@echo 'make bench       measure speed'
 	@echo 'make pocket      train the embedded model again (hours)'
-	@echo 'make pocket-seg  train its decoder for segmentation again (half an hour)'
+	@echo 'make pocket-seg  train its decoder for segmentation again (ten minutes)'
 	@echo 'make samples     draw the bundled sample photos again'
 
 run: setup-run
@@ -34,12 +34,9 @@ bench: setup-test
 
 # glibc's allocator hands large blocks back to the system and fetches them anew at every step; keeping them trains half
 # again as fast. One thread, because the last bits of a sum depend on how many share it.
-pocket: setup-test
+pocket pocket-seg: setup-test
 	MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184 MALLOC_TOP_PAD_=268435456 RAYON_NUM_THREADS=1 \
-		$(CARGO) run --release --example pocket
-
-pocket-seg: setup-test
-	RAYON_NUM_THREADS=1 $(CARGO) run --release --example pocket_seg
+		$(CARGO) run --release --example $(subst -,_,$@)
 
 samples: setup-test
 	$(CARGO) run --release --example samples -- assets/samples

@@ -1,6 +1,6 @@
 //! Trains the decoder of the embedded model that segments: `cargo run --release --example pocket_seg`. Draws procedural
-//! parts with masks into `target/pocket-seg` (half an hour of one core with the training), trains a CLIPSeg decoder
-//! behind the towers of `pocket` and writes `models/pocket-seg`. Run it again after an interruption and it goes on.
+//! parts with masks into `target/pocket-seg`, trains a CLIPSeg decoder
+//! behind the towers of `pocket` and writes `models/pocket-seg`. Takes ten minutes of one core. Run it again after an interruption and it goes on.
 //! Flags for trying things out: `--out DIR --work DIR --products N --epochs N --rate R --seed N`.
 #![expect(clippy::print_stderr, reason = "a program that talks to its user")]
 
@@ -17,8 +17,10 @@ use hairline::train::segmentation::{SegmentTraining, train};
 use hairline::{Error, Result, gpu};
 use image::{GrayImage, RgbImage};
 
-/// Side of photos and network input in pixels.
+/// Side of photos and network input in pixels while training.
 const SIZE: usize = 128;
+/// Side of the network input afterwards: the decoder knows no positions, and finer patches give finer edges.
+const INPUT: u32 = 192;
 /// Photos of a product: the first is normal, the others defective.
 const PHOTOS: u64 = 4;
 /// Products judged after each epoch: never drawn for training, every other one of an outline never trained on.
@@ -93,7 +95,8 @@ fn run() -> Result<()> {
         }
         true
     })?;
-    ClipSegModel::load(&ModelSource::Folder(trained.folder), &compute.device)?.save_decoder(&options.out)
+    let best = ClipSegModel::load(&ModelSource::Folder(trained.folder), &compute.device)?;
+    best.squashed(INPUT).save_decoder(&options.out)
 }
 
 /// Every class with the phrases that stand for it: whole sentences, and the bare words an inspector types.
