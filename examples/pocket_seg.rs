@@ -1,6 +1,6 @@
 //! Trains the decoder of the embedded model that segments: `cargo run --release --example pocket_seg`. Draws procedural
-//! parts with masks into `target/pocket-seg`, trains a CLIPSeg decoder
-//! behind the towers of `pocket` and writes `models/pocket-seg`. Takes ten minutes of one core. Run it again after an interruption and it goes on.
+//! parts with masks into `target/pocket-seg`, trains a CLIPSeg decoder behind the towers of `pocket` and writes
+//! `models/pocket-seg`. Takes ten minutes of one core. Run it again after an interruption and it goes on.
 //! Flags for trying things out: `--out DIR --work DIR --products N --epochs N --rate R --seed N`.
 #![expect(clippy::print_stderr, reason = "a program that talks to its user")]
 
