@@ -89,9 +89,9 @@ fn run() -> Result<()> {
         seed: options.seed,
         ..SegmentTraining::default()
     };
-    let trained = train(base, &learned, &judged, &settings, &options.work.join("run"), |line| {
-        if !line.starts_with("reading") || line.contains("00 of") {
-            eprintln!("{line}");
+    let trained = train(base, &learned, &judged, &settings, &options.work.join("run"), |event| {
+        if event.is_milestone() {
+            eprintln!("{event}");
         }
         true
     })?;

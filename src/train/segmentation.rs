@@ -2,6 +2,10 @@
 //! for each class, photos varied, wrong words with an empty answer. What the frozen tower says of each varied photo is
 //! computed once and kept, so that a processor can train. A run that was stopped, even killed, goes on where it was.
 
+mod base;
+mod pace;
+mod progress;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -25,6 +29,10 @@ use crate::model::clipseg::Decoder;
 use crate::model::{ClipSegModel, PreparedImage};
 use crate::photo::Photo;
 use crate::{Error, Result, anomaly, report};
+
+pub use base::base;
+pub use pace::{Forecast, Pace};
+pub use progress::{Judged, TrainEvent};
 
 /// Bytes of features kept at most.
 const MOST_BYTES: usize = 8 << 30;
@@ -135,24 +143,25 @@ pub struct EpochFigures {
 }
 
 impl EpochFigures {
-    fn line(&self) -> String {
-        let figure = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.3}"));
-        format!(
-            "epoch {}: BCE {:.4}, Dice loss {:.4}; validation IoU {}, Dice {} (best {} at threshold {})",
-            self.epoch,
-            self.bce,
-            self.dice_loss,
-            figure(self.iou),
-            figure(self.dice),
-            figure(self.best_dice),
-            figure(self.best_threshold)
-        )
+    /// What was found on the validation photos.
+    pub fn judged(&self) -> Judged {
+        let Self { iou, dice, best_threshold, best_dice, .. } = *self;
+        Judged { iou, dice, best_threshold, best_dice }
+    }
+}
+
+impl std::fmt::Display for EpochFigures {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { epoch, bce, dice_loss, .. } = self;
+        write!(f, "epoch {epoch}: BCE {bce:.4}, Dice loss {dice_loss:.4}; {}", self.judged())
     }
 }
 
 /// What came of a run.
 #[derive(Clone, Debug)]
 pub struct Trained {
+    /// What the decoder gave before it was trained.
+    pub base: Judged,
     /// Every epoch of the run, those before a resumption too.
     pub epochs: Vec<EpochFigures>,
     /// The epoch whose decoder is in `model`.
@@ -192,8 +201,8 @@ struct Progress {
 
 /// Trains the decoder of `base` on `train`, judges it on `validation` after each epoch, and keeps in `out`: `model/` (the
 /// best epoch, a CLIPSeg folder), `last.safetensors` and `optimiser-<epoch>.bpk` (to go on from), `curves.csv` and
-/// `training.ron`. A run with the same settings that was stopped goes on. `report` gets lines of progress and says whether
-/// to go on.
+/// `training.ron`. A run with the same settings that was stopped goes on. `report` gets what happens and says whether to
+/// go on.
 ///
 /// # Errors
 /// [`Error::Input`] for settings out of range, photos or masks that cannot be used, and an `out` of another run;
@@ -204,7 +213,7 @@ pub fn train(
     validation: &MaskedFolder,
     settings: &SegmentTraining,
     out: &Path,
-    mut report: impl FnMut(&str) -> bool,
+    mut report: impl FnMut(&TrainEvent) -> bool,
 ) -> Result<Trained> {
     settings.check()?;
     report::create_folder(out)?;
@@ -212,6 +221,7 @@ pub fn train(
     let mut progress = Progress { settings: settings.clone(), data, epochs: Vec::new(), best: 0 };
     let device = base.device().clone().autodiff();
     let mut decoder = start(&base, settings.seed, &device)?;
+    let untrained = decoder.clone().valid();
     let mut optimiser = AdamWConfig::new()
         .with_weight_decay(0.01)
         .with_grad_clipping(Some(GradientClippingConfig::Norm(settings.clip_norm)))
@@ -229,18 +239,19 @@ pub fn train(
             .load(state.clone())
             .map_err(|e| Error::model(format!("The optimiser's state cannot be read: {e:?}.")).at(&state))?;
         progress = saved;
-        report(&format!("Going on after epoch {}.", progress.epochs.len()));
+        report(&TrainEvent::Resumed(progress.epochs.clone()));
     }
     let phrases = Phrases::new(&base, settings)?;
     let mut examples = Vec::new();
+    let versions = train.photos.len() * settings.variants + validation.photos.len();
+    let mut reading =
+        |done| if report(&TrainEvent::Reading { done, total: versions }) { Ok(()) } else { Err(Error::Cancelled) };
     for (index, photo) in train.photos.iter().enumerate() {
-        if !report(&format!("reading photo {} of {}", index + 1, train.photos.len())) {
-            return Err(Error::Cancelled);
-        }
         for version in 0..settings.variants {
+            reading(examples.len())?;
             examples.push(Example::new(&base, photo, &phrases, version, settings.seed ^ index as u64)?);
         }
-        let bytes = examples[0].bytes() * (train.photos.len() * settings.variants + validation.photos.len());
+        let bytes = examples[0].bytes() * versions;
         if bytes > MOST_BYTES {
             return Err(Error::input(format!(
                 "The features of all photos would take {:.1} GB of memory. Use fewer --variants or a smaller --input.",
@@ -248,12 +259,22 @@ pub fn train(
             )));
         }
     }
-    let held = validation.photos.iter().map(|photo| Held::new(&base, photo, &phrases)).collect::<Result<Vec<_>>>()?;
+    let mut held = Vec::new();
+    for photo in &validation.photos {
+        reading(examples.len() + held.len())?;
+        held.push(Held::new(&base, photo, &phrases)?);
+    }
     report::write_file(&out.join("training.ron"), |file| {
         let text = ron::ser::to_string_pretty(settings, ron::ser::PrettyConfig::default());
         file.write_all(text.map_err(std::io::Error::other)?.as_bytes())
     })?;
 
+    let judging = |report: &mut dyn FnMut(&TrainEvent) -> bool, decoder: &Decoder| {
+        let mut told = |done, total| report(&TrainEvent::Judging { done, total });
+        judge(decoder, &held, &phrases, base.device(), &mut told).map(|sweep| Judged::of(&sweep))
+    };
+    let before = judging(&mut report, &untrained)?;
+    report(&TrainEvent::Base(before));
     let every = phrases.occurrences(train);
     let per_epoch = every.len();
     let batches = per_epoch.div_ceil(settings.batch_size);
@@ -264,7 +285,7 @@ pub fn train(
     let (mut done, mut busy) = (0usize, 0.0f64);
     for epoch in progress.epochs.len()..settings.epochs {
         if settings.patience > 0 && epoch >= progress.best + settings.patience && progress.best > 0 {
-            report(&format!("Stopped early: no better Dice since epoch {}.", progress.best));
+            report(&TrainEvent::StoppedEarly { best: progress.best });
             break;
         }
         let started = Instant::now();
@@ -284,27 +305,26 @@ pub fn train(
                 decoder = optimiser.step(schedule.rate(step), decoder, accumulator.grads());
             }
             done += batch.len();
-            let line = format!("epoch {} of {}, {} of {batches} batches", epoch + 1, settings.epochs, number + 1);
-            if !report(&line) {
+            let [bce, dice_loss] = terms;
+            let (epochs, batch) = (settings.epochs, number + 1);
+            if !report(&TrainEvent::Batch { epoch: epoch + 1, epochs, batch, batches, bce, dice_loss }) {
                 return Err(Error::Cancelled);
             }
         }
         busy += started.elapsed().as_secs_f64();
         let plain = decoder.clone().valid();
-        let sweep = judge(&plain, &held, &phrases, base.device())?;
-        let (fixed, best) = (sweep.at(0.5), sweep.best());
+        let Judged { iou, dice, best_threshold, best_dice } = judging(&mut report, &plain)?;
         let figures = EpochFigures {
             epoch: epoch + 1,
             rate: schedule.rate(epoch * steps),
             bce: sums[0] / per_epoch as f64,
             dice_loss: sums[1] / per_epoch as f64,
-            iou: fixed.iou(),
-            dice: fixed.dice(),
-            best_threshold: best.map(|(threshold, _)| threshold),
-            best_dice: best.and_then(|(_, overlap)| overlap.dice()),
+            iou,
+            dice,
+            best_threshold,
+            best_dice,
             seconds: started.elapsed().as_secs_f64(),
         };
-        report(&figures.line());
         progress.epochs.push(figures);
         let former = progress.best.checked_sub(1).map(|best| progress.epochs[best].dice);
         if former.is_none_or(|former| figures.dice > former) {
@@ -313,8 +333,12 @@ pub fn train(
         }
         save_checkpoint(out, &progress, &decoder, &optimiser)?;
         write_curves(out, &progress.epochs)?;
+        if !report(&TrainEvent::Epoch(figures)) {
+            return Err(Error::Cancelled);
+        }
     }
     Ok(Trained {
+        base: before,
         best: progress.best,
         epochs: progress.epochs,
         folder: out.join("model"),
@@ -533,10 +557,19 @@ fn prompts<'a>(embeddings: impl ExactSizeIterator<Item = &'a Vec<f32>>, device: 
 }
 
 /// Every class of every validation photo at the photo's own size.
-fn judge(decoder: &Decoder, held: &[Held], phrases: &Phrases, device: &Device) -> Result<Sweep> {
+fn judge(
+    decoder: &Decoder,
+    held: &[Held],
+    phrases: &Phrases,
+    device: &Device,
+    mut progress: impl FnMut(usize, usize) -> bool,
+) -> Result<Sweep> {
     let mut sweep = Sweep::default();
     let means: Vec<Vec<f32>> = (0..phrases.classes.len()).map(|class| phrases.mean(class)).collect();
-    for Held { example, photo, truth } in held {
+    for (done, Held { example, photo, truth }) in held.iter().enumerate() {
+        if !progress(done, held.len()) {
+            return Err(Error::Cancelled);
+        }
         let reduced = decoder.reduce(stacked(&[example], device));
         let logits = decoder.forward_each(reduced, prompts(means.iter(), device), example.grid);
         let [_, height, width] = logits.dims();
@@ -740,7 +773,9 @@ mod tests {
         let settings = SegmentTraining { variants: 2, negatives: 0.3, accumulate: 2, batch_size: 1, ..settings(4) };
         let (whole, parts) = (dir.path().join("whole"), dir.path().join("parts"));
         train(base(), &photos, &photos, &settings, &whole, |_| true).unwrap();
-        let stopped = train(base(), &photos, &photos, &settings, &parts, |line| !line.starts_with("epoch 3 of"));
+        let stopped = train(base(), &photos, &photos, &settings, &parts, |event| {
+            !matches!(event, TrainEvent::Batch { epoch: 3, .. })
+        });
         assert!(matches!(stopped, Err(Error::Cancelled)));
         let resumed = train(base(), &photos, &photos, &settings, &parts, |_| true).unwrap();
         assert_eq!(resumed.epochs.len(), 4);

@@ -3,18 +3,14 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use rand::SeedableRng as _;
-use rand::seq::SliceRandom as _;
-use rand_chacha::ChaCha8Rng;
 
 use super::prompts;
 use crate::cli::console::Console;
 use crate::cli::{Common, interrupt};
 use crate::dataset::masked::MaskedFolder;
-use crate::model::clipseg::DecoderConfig;
-use crate::model::{ClipModel, ClipSegModel, ModelSource, POCKET_SEG};
-use crate::train::segmentation::{SegmentTraining, train};
-use crate::{Error, Result, gpu};
+use crate::model::POCKET_SEG;
+use crate::train::segmentation::{SegmentTraining, base, train};
+use crate::{Result, gpu};
 
 /// Arguments of `hairline segment train`.
 #[derive(Clone, Debug, Args)]
@@ -67,7 +63,7 @@ pub fn run(args: &TrainArgs, common: &Common, console: &Console) -> Result<()> {
     let seed = common.seed.unwrap_or(0);
     let validation = match &args.val {
         Some(dir) => MaskedFolder::open(dir)?,
-        None => split(&mut folder, seed)?,
+        None => folder.split(seed)?,
     };
     let settings = SegmentTraining {
         prompts: prompts(&args.prompts, &folder.classes)?,
@@ -84,11 +80,8 @@ pub fn run(args: &TrainArgs, common: &Common, console: &Console) -> Result<()> {
         ..SegmentTraining::default()
     };
     settings.check()?;
-    if let Some(side) = args.input.filter(|side| !(64..=2048).contains(side)) {
-        return Err(Error::input(format!("--input {side} must lie between 64 and 2048 pixels.")));
-    }
     let compute = gpu::choose(common.device)?;
-    let base = base(args, common, &compute.device)?;
+    let base = base(common.model.as_deref().unwrap_or(POCKET_SEG), args.input, &compute.device)?;
     console.note(format!(
         "Model {} on {}; {} photos to learn from, {} to judge on",
         base.info().id,
@@ -97,11 +90,10 @@ pub fn run(args: &TrainArgs, common: &Common, console: &Console) -> Result<()> {
         validation.photos.len()
     ));
     let mut last = std::time::Instant::now();
-    let trained = train(base, &folder, &validation, &settings, &args.out, |line| {
-        let epoch = line.contains("BCE") || line.starts_with("Going") || line.starts_with("Stopped");
-        if epoch || last.elapsed().as_secs() >= 5 {
+    let trained = train(base, &folder, &validation, &settings, &args.out, |event| {
+        if event.is_milestone() || last.elapsed().as_secs() >= 5 {
             last = std::time::Instant::now();
-            console.note(line);
+            console.note(event.to_string());
         }
         !interrupt::wanted()
     })?;
@@ -120,40 +112,4 @@ pub fn run(args: &TrainArgs, common: &Common, console: &Console) -> Result<()> {
     }
     console.note(format!("Use it with --model {}", trained.folder.display()));
     Ok(())
-}
-
-/// A CLIPSeg model as it is, or a new decoder behind another CLIP.
-fn base(args: &TrainArgs, common: &Common, device: &burn::tensor::Device) -> Result<ClipSegModel> {
-    let source = ModelSource::resolve(common.model.as_deref().unwrap_or(POCKET_SEG))?;
-    if ClipSegModel::is(&source)? {
-        let model = ClipSegModel::load(&source, device)?;
-        return Ok(match args.input {
-            Some(side) => model.squashed(side),
-            None => model,
-        });
-    }
-    let clip = ClipModel::load(&source, device)?;
-    let vision = &clip.config().vision_config;
-    let (blocks, patch) = (vision.num_hidden_layers, vision.patch_size);
-    let decoder = DecoderConfig {
-        extract_layers: [1, 2, 3].map(|quarter| blocks * quarter / 4).to_vec(),
-        decoder_intermediate_size: if vision.hidden_size < 512 { 256 } else { 2048 },
-        use_complex_transposed_convolution: (patch / 4).pow(2) == patch,
-        ..DecoderConfig::default()
-    };
-    ClipSegModel::untrained(&clip, decoder, args.input.unwrap_or(256))
-}
-
-/// Takes every fifth photo, after shuffling by the seed, out of `folder`.
-fn split(folder: &mut MaskedFolder, seed: u64) -> Result<MaskedFolder> {
-    if folder.photos.len() < 2 {
-        return Err(Error::input("One photo is too few to learn from and to judge on. Add photos, or give --val."));
-    }
-    let mut photos = std::mem::take(&mut folder.photos);
-    photos.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-    let mut validation = photos.split_off(photos.len() - (photos.len() / 5).max(1));
-    photos.sort_by(|a, b| a.path.cmp(&b.path));
-    validation.sort_by(|a, b| a.path.cmp(&b.path));
-    folder.photos = photos;
-    Ok(MaskedFolder { classes: folder.classes.clone(), photos: validation })
 }
