@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use super::EngineOptions;
 use super::cache::{FeatureCache, FeatureKey};
@@ -125,7 +125,7 @@ pub(super) struct Worker<'a> {
     /// Loaded networks, the one used last at the end.
     models: Vec<(ModelSource, Arc<Backbone>)>,
     /// The network that segments, where one was asked for.
-    segmenter: Option<(ModelSource, Arc<ClipSegModel>)>,
+    segmenter: Option<(ModelSource, Option<SystemTime>, Arc<ClipSegModel>)>,
     texts: TextStore,
     ready: Option<Ready>,
     /// The recipe that `ready` follows, once it is wholly applied.
@@ -291,15 +291,22 @@ impl<'a> Worker<'a> {
         Ok(model)
     }
 
-    /// A network that segments, loaded at its first use; the last one is kept.
+    /// A network that segments, loaded at its first use; the last one is kept until its files change, as they do while one
+    /// is trained.
     pub(super) fn segmenter(&mut self, name: &str) -> Result<Arc<ClipSegModel>> {
         let source = ModelSource::resolve(name)?;
-        if let Some((_, model)) = self.segmenter.as_ref().filter(|(known, _)| *known == source) {
+        let stamp = match &source {
+            ModelSource::Folder(folder) => std::fs::metadata(folder.join("model.safetensors")).ok(),
+            _ => None,
+        };
+        let stamp = stamp.and_then(|file| file.modified().ok());
+        if let Some((.., model)) = self.segmenter.as_ref().filter(|(known, then, _)| (known, then) == (&source, &stamp))
+        {
             return Ok(model.clone());
         }
         let device = self.compute()?.device.clone();
         let model = Arc::new(ClipSegModel::load(&source, &device)?);
-        self.segmenter = Some((source, model.clone()));
+        self.segmenter = Some((source, stamp, model.clone()));
         Ok(model)
     }
 
