@@ -7,15 +7,16 @@ CARGO ?= cargo
 XDG_RUNTIME_DIR ?= /tmp/hairline-runtime-$(shell id -u)
 export XDG_RUNTIME_DIR
 
-.PHONY: help run test lint bench pocket samples setup-run setup-test
+.PHONY: help run test lint bench pocket pocket-seg samples setup-run setup-test
 
 help:
-	@echo 'make run      inspect the bundled samples: in a window if there is a display, else into hairline-demo/'
-	@echo 'make test     all tests'
-	@echo 'make lint     formatting and clippy, warnings denied'
-	@echo 'make bench    measure speed'
-	@echo 'make pocket   train the embedded model again (hours)'
-	@echo 'make samples  draw the bundled sample photos again'
+	@echo 'make run         inspect the bundled samples: in a window if there is a display, else into hairline-demo/'
+	@echo 'make test        all tests'
+	@echo 'make lint        formatting and clippy, warnings denied'
+	@echo 'make bench       measure speed'
+	@echo 'make pocket      train the embedded model again (hours)'
+	@echo 'make pocket-seg  train its decoder for segmentation again (ten minutes)'
+	@echo 'make samples     draw the bundled sample photos again'
 
 run: setup-run
 	$(CARGO) run --release -- demo
@@ -33,9 +34,9 @@ bench: setup-test
 
 # glibc's allocator hands large blocks back to the system and fetches them anew at every step; keeping them trains half
 # again as fast. One thread, because the last bits of a sum depend on how many share it.
-pocket: setup-test
+pocket pocket-seg: setup-test
 	MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184 MALLOC_TOP_PAD_=268435456 RAYON_NUM_THREADS=1 \
-		$(CARGO) run --release --example pocket
+		$(CARGO) run --release --example $(subst -,_,$@)
 
 samples: setup-test
 	$(CARGO) run --release --example samples -- assets/samples

@@ -1,7 +1,8 @@
-//! CLIP ViT-B/16's image tower on the processor against PyTorch, ONNX Runtime and OpenVINO: random weights, the same
-//! number of threads, one process after the other within each round, so that both sides of a ratio saw the same load.
+//! CLIP ViT-B/16's image tower, or DINOv2-S at 448 px, on the processor against PyTorch, ONNX Runtime and OpenVINO: random
+//! weights, the same number of threads, one process after the other within each round, so that both sides of a ratio saw
+//! the same load.
 //!
-//! `cargo bench --bench vision_tower -- [--batch 1,8] [--rounds 15] [--threads N] [--precision f32|bf16] [--python PATH]`
+//! `cargo bench --bench vision_tower -- [--network clip-b16|dinov2-s] [--batch 1,8] [--rounds 15] [--threads N] [--precision f32|bf16] [--python PATH]`
 //! The peers need a Python with torch, transformers, onnx, onnxruntime and openvino; without one only our own time is
 //! printed.
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
@@ -11,10 +12,12 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{Device, Distribution, Tensor, TensorData};
 use hairline::gpu::linear::{Precision, with_precision};
 use hairline::model::clip::VisionTower;
 use hairline::model::config::VisionConfig;
+use hairline::model::dinov2;
+use hairline::model::vision_transformer::VisionTransformer;
 
 /// `benches/peers/vision_tower.py`, which measures one forward pass for every line it is sent.
 struct Peers {
@@ -26,11 +29,11 @@ struct Peers {
 
 impl Peers {
     /// Starts them; says why if they cannot be had.
-    fn start(python: &str, threads: usize, precision: Precision, batches: &[usize]) -> Option<Self> {
+    fn start(python: &str, network: &str, threads: usize, precision: Precision, batches: &[usize]) -> Option<Self> {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/vision_tower.py");
         let mut process = Command::new(python)
             .arg(script)
-            .args([threads.to_string(), precision.to_string()])
+            .args([network.to_owned(), threads.to_string(), precision.to_string()])
             .args(batches.iter().map(usize::to_string))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -66,6 +69,45 @@ impl Drop for Peers {
     }
 }
 
+/// A network under test: its sizes, and what runs it on pixels and gives the embedding back.
+struct Network {
+    name: &'static str,
+    side: usize,
+    patch: usize,
+    width: usize,
+    run: Box<dyn Fn(Tensor<4>) -> TensorData>,
+}
+
+impl Network {
+    fn new(name: &str, precision: Precision, device: &Device) -> Self {
+        match name {
+            "clip-b16" => {
+                let config = VisionConfig { patch_size: 16, ..VisionConfig::default() };
+                let tower = with_precision(VisionTower::new(&config, 512, device), precision).unwrap();
+                let run = move |pixels| tower.forward(pixels, &[], false).embedding.into_data();
+                Self { name: "CLIP ViT-B/16 image tower", side: 224, patch: 16, width: 768, run: Box::new(run) }
+            }
+            "dinov2-s" => {
+                let config = dinov2::parse(
+                    r#"{"model_type": "dinov2", "hidden_size": 384, "num_attention_heads": 6, "image_size": 448, "patch_size": 14}"#,
+                );
+                let tower = with_precision(VisionTransformer::new(&config.unwrap(), device), precision).unwrap();
+                let run = move |pixels| tower.forward(pixels, &[]).embedding.into_data();
+                Self { name: "DINOv2-S at 448 px", side: 448, patch: 14, width: 384, run: Box::new(run) }
+            }
+            other => panic!("--network {other} is neither clip-b16 nor dinov2-s"),
+        }
+    }
+
+    /// Arithmetic of one photo: twelve blocks and the patch embedding.
+    fn gflop(&self) -> f64 {
+        let patches = (self.side / self.patch).pow(2) as f64;
+        let (tokens, width) = (patches + 1.0, self.width as f64);
+        let per_layer = 2.0 * tokens * 12.0 * width * width + 4.0 * tokens * tokens * width;
+        (12.0 * per_layer + 2.0 * patches * width * 3.0 * (self.patch * self.patch) as f64) / 1e9
+    }
+}
+
 fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -87,19 +129,18 @@ fn main() {
     let python = argument("--python").unwrap_or("python3".into());
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().unwrap();
 
+    let network = argument("--network").unwrap_or("clip-b16".into());
     let device = Device::flex();
-    let config = VisionConfig { patch_size: 16, ..VisionConfig::default() };
-    let tower = with_precision(VisionTower::new(&config, 512, &device), precision).unwrap();
-    let mut peers = Peers::start(&python, threads, precision, &batches);
-    println!("CLIP ViT-B/16 image tower, {precision}, {threads} threads, median of {rounds} rounds");
+    let mut peers = Peers::start(&python, &network, threads, precision, &batches);
+    let network = Network::new(&network, precision, &device);
+    println!("{}, {precision}, {threads} threads, median of {rounds} rounds", network.name);
     for batch in batches {
-        let tokens = 197.0;
-        let per_layer = 2.0 * tokens * (4.0 * 768.0 * 768.0 + 2.0 * 768.0 * 3072.0) + 4.0 * tokens * tokens * 768.0;
-        let gflop = batch as f64 * (12.0 * per_layer + 2.0 * 196.0 * 768.0 * 768.0) / 1e9;
-        let pixels = Tensor::<4>::random([batch, 3, 224, 224], Distribution::Normal(0.0, 1.0), &device);
+        let gflop = batch as f64 * network.gflop();
+        let shape = [batch, 3, network.side, network.side];
+        let pixels = Tensor::<4>::random(shape, Distribution::Normal(0.0, 1.0), &device);
         let ours = || {
             let start = Instant::now();
-            let embedding = tower.forward(pixels.clone(), &[], false).embedding.into_data();
+            let embedding = (network.run)(pixels.clone());
             assert!(embedding.iter::<f32>().all(f32::is_finite));
             start.elapsed().as_secs_f64() * 1e3
         };

@@ -185,8 +185,9 @@ fn a_photo_of_another_size_fails_alone() {
 #[test]
 fn segmenting_needs_a_model_that_can_and_prompts_that_fit() {
     let place = coco_place();
-    let run = place.run(&["segment", "predict", "photos", "--prompt", "a crack", "--out", "o"]).expect(1);
-    assert!(run.stderr.contains("clipseg-rd64-refined"), "{}", run.stderr);
+    let predict = ["segment", "predict", "photos", "--prompt", "a crack", "--out", "o"];
+    let run = place.run(&[&predict[..], &["--model", "pocket"]].concat()).expect(1);
+    assert!(run.stderr.contains("clipseg-rd64-refined") && run.stderr.contains("pocket-seg"), "{}", run.stderr);
     place.run(&["segment", "predict", "photos", "--out", "o"]).expect(2);
     let run = place.run(&["segment", "evaluate", "photos", "--prompts", "a crack", "--out", "o"]).expect(1);
     assert!(run.stderr.contains("`images` and `masks`"), "{}", run.stderr);

@@ -1,6 +1,7 @@
-"""Forward passes of CLIP ViT-B/16's image tower in PyTorch, ONNX Runtime and OpenVINO, for benches/vision_tower.rs.
+"""Forward passes of CLIP ViT-B/16's image tower, or of DINOv2-S at 448 px, in PyTorch, ONNX Runtime and OpenVINO, for
+benches/vision_tower.rs.
 
-Usage: vision_tower.py THREADS f32|bf16 BATCH...
+Usage: vision_tower.py clip-b16|dinov2-s THREADS f32|bf16 BATCH...
 Prints the names of the peers it could build in one line; then for every line `NAME BATCH` on standard input runs one
 forward pass and prints the milliseconds it took. Random weights, the published configuration, eval mode.
 """
@@ -9,7 +10,8 @@ import sys
 import tempfile
 import time
 
-THREADS, PRECISION, BATCHES = int(sys.argv[1]), sys.argv[2], [int(batch) for batch in sys.argv[3:]]
+NETWORK, PRECISION = sys.argv[1], sys.argv[3]
+THREADS, BATCHES = int(sys.argv[2]), [int(batch) for batch in sys.argv[4:]]
 os.environ["OMP_NUM_THREADS"] = str(THREADS)
 
 
@@ -17,16 +19,21 @@ def towers():
     """Name -> function of a batch size that runs one forward pass."""
     import numpy
     import torch
-    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection, Dinov2Config, Dinov2Model
 
     torch.set_num_threads(THREADS)
     torch.manual_seed(0)
-    config = CLIPVisionConfig(
-        hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12,
-        image_size=224, patch_size=16, projection_dim=512,
-    )
-    model = CLIPVisionModelWithProjection(config).eval()
-    pixels = {batch: torch.randn(batch, 3, 224, 224) for batch in BATCHES}
+    if NETWORK == "dinov2-s":
+        # The table of positions is made for the input's own size, so that no side interpolates it at every pass.
+        config = Dinov2Config(hidden_size=384, num_attention_heads=6, image_size=448, patch_size=14)
+        model, side, output = Dinov2Model(config).eval(), 448, "pooler_output"
+    else:
+        config = CLIPVisionConfig(
+            hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12,
+            image_size=224, patch_size=16, projection_dim=512,
+        )
+        model, side, output = CLIPVisionModelWithProjection(config).eval(), 224, "image_embeds"
+    pixels = {batch: torch.randn(batch, 3, side, side) for batch in BATCHES}
     arrays = {batch: value.numpy().astype(numpy.float32) for batch, value in pixels.items()}
     built = {}
 
@@ -36,7 +43,7 @@ def towers():
             self.model = model
 
         def forward(self, pixel_values):
-            return self.model(pixel_values=pixel_values).image_embeds
+            return getattr(self.model(pixel_values=pixel_values), output)
 
     folder = tempfile.mkdtemp()
     path = os.path.join(folder, "tower.onnx")
@@ -69,7 +76,7 @@ def towers():
 
     def pytorch(batch):
         with torch.inference_mode():
-            return model(pixel_values=pixels[batch]).image_embeds
+            return getattr(model(pixel_values=pixels[batch]), output)
 
     built["pytorch"] = pytorch
     return built

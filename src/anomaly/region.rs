@@ -45,11 +45,22 @@ pub fn find_regions(
     min_area_px: u32,
     normalise: impl Fn(f32) -> f32,
 ) -> Vec<Region> {
-    let (width, height) = (map.width, map.height);
-    let mask = GrayImage::from_fn(width as u32, height as u32, |x, y| {
-        image::Luma([u8::from(map.scores[y as usize * width + x as usize] >= threshold)])
+    let mask = GrayImage::from_fn(map.width as u32, map.height as u32, |x, y| {
+        image::Luma([u8::from(map.scores[y as usize * map.width + x as usize] >= threshold)])
     });
-    let labels = connected_components(&mask, Connectivity::Eight, image::Luma([0]));
+    regions_of(&mask, map, top_k, min_area_px, normalise)
+}
+
+/// As [`find_regions`], of a mask (not 0 inside) that somebody else decided; `mask` has the size of `map`.
+pub fn regions_of(
+    mask: &GrayImage,
+    map: &AnomalyMap,
+    top_k: usize,
+    min_area_px: u32,
+    normalise: impl Fn(f32) -> f32,
+) -> Vec<Region> {
+    let (width, height) = (map.width, map.height);
+    let labels = connected_components(mask, Connectivity::Eight, image::Luma([0]));
     let mut parts: Vec<Part> = Vec::new();
     for (x, y, label) in labels.enumerate_pixels() {
         let Some(index) = (label.0[0] as usize).checked_sub(1) else { continue };

@@ -13,8 +13,10 @@ use super::kept::Draft;
 use super::labels::{ClassEdit, Label};
 use super::media::Media;
 use super::photo_list::{Filter, Focus, Sort};
+use super::segmenting::Wish;
 use super::session::Look;
 use super::state::{Sheet, State};
+use super::training::TrainSetup;
 use super::viewport::Viewport;
 use crate::Recipe;
 use crate::anomaly::Verdict;
@@ -58,6 +60,8 @@ pub enum Action {
     OpenPair(usize),
     /// Reads a table of descriptions.
     OpenPairTable(PathBuf),
+    Segment(Wish),
+    SetUpTraining(Box<dyn FnOnce(&mut TrainSetup)>),
     SetUpBench(Box<dyn FnOnce(&mut BenchSetup)>),
     /// The worst photos of a class, judged with the recipe they were measured with.
     OpenWorst(Arc<ClassResult>),
@@ -118,6 +122,10 @@ impl Desk<'_> {
 
     pub fn edit(&mut self, what: impl Into<String>, change: impl FnOnce(&mut Recipe) + 'static) {
         self.push(Action::Edit { what: what.into(), change: Box::new(change) });
+    }
+
+    pub fn segment(&mut self, wish: Wish) {
+        self.push(Action::Segment(wish));
     }
 
     pub fn look(&mut self, change: impl FnOnce(&mut Look) + 'static) {

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use egui::ColorImage;
@@ -16,14 +17,18 @@ use super::describing::{Matched, OpenTable};
 use super::evaluation_files::EvaluationFiles;
 use super::export::{self, ExportJob};
 use super::intake::Found;
+use super::segmenting::decide::{Decided, MaskFiles, Subject};
 use super::session::{self, Session};
+use super::training::{TrainData, TrainSetup};
 use crate::bench::BenchEvent;
 use crate::classify::Classifier;
 use crate::dataset::label_file;
 use crate::engine::EngineOptions;
+use crate::gpu::{self, DevicePolicy};
 use crate::photo::{Photo, thumbnail};
 use crate::report::{ClassificationRun, write_classification};
 use crate::samples::{self, Samples};
+use crate::train::segmentation::{self, Pace, TrainEvent};
 use crate::{Error, Recipe, Result};
 
 /// Longer side of a thumbnail, in pixels.
@@ -32,12 +37,26 @@ pub const THUMBNAIL_PX: u32 = 160;
 const OVERVIEW_PX: u32 = 1600;
 /// Threads that make thumbnails.
 const THUMBNAIL_THREADS: usize = 2;
+/// News of a training that is no milestone keeps this distance.
+const NEWS_APART: Duration = Duration::from_millis(100);
 
 /// What found photos are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     Photos,
     References,
+}
+
+/// What a folder was chosen for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FolderUse {
+    /// Masks of the photo on view.
+    Masks,
+    /// The annotation file of all corrected photos.
+    Coco,
+    TrainData,
+    TrainValidation,
+    TrainOut,
 }
 
 /// A question to the inspector in a dialog of the desktop.
@@ -61,6 +80,8 @@ pub enum Question {
     /// The matches to save, at a threshold.
     SaveMatches(Arc<Matched>, f32),
     SaveHistory,
+    /// A folder, for what it says.
+    FolderFor(FolderUse),
     /// The labels to save.
     SaveLabels(Vec<(PathBuf, String)>),
     /// The evaluation to save.
@@ -114,6 +135,20 @@ pub enum News {
     },
     BenchOut(PathBuf),
     ModelFolder(PathBuf),
+    FolderChosen(FolderUse, PathBuf),
+    /// Of the models, those that segment.
+    Segmenters(Vec<String>),
+    /// What was understood of these folders of photos with masks.
+    TrainingRead {
+        of: (Option<PathBuf>, Option<PathBuf>),
+        data: Result<Box<TrainData>>,
+    },
+    PaceMeasured(Result<Pace>),
+    Trained(TrainEvent),
+    TrainingEnded(Result<()>),
+    MasksSaved(Result<PathBuf>),
+    /// Masks, their areas and regions.
+    Decided(Arc<Decided>),
     /// Names of the models that are installed.
     Models(Vec<String>),
     /// Photos in all that the benchmark will measure.
@@ -294,6 +329,73 @@ impl Background {
         });
     }
 
+    /// Finds out which of the models segment.
+    pub fn find_segmenters(&self, names: Vec<String>) {
+        self.spawn("hairline-segmenters", move |shared| {
+            let segments = |name: &String| {
+                let source = crate::model::ModelSource::resolve(name);
+                source.is_ok_and(|source| crate::model::ClipSegModel::is(&source).unwrap_or(false))
+            };
+            shared.tell(News::Segmenters(names.into_iter().filter(segments).collect()));
+        });
+    }
+
+    /// Works out areas and regions.
+    pub fn decide(&self, subjects: Vec<Subject>) {
+        self.spawn("hairline-masks", move |shared| {
+            shared.tell(News::Decided(Arc::new(Decided::new(&subjects))));
+        });
+    }
+
+    /// Writes the masks of one photo into a folder.
+    pub fn save_masks(&self, folder: PathBuf, masks: MaskFiles) {
+        self.spawn("hairline-mask-files", move |shared| {
+            shared.tell(News::MasksSaved(masks.write(&folder).map(|()| folder)));
+        });
+    }
+
+    /// Looks at photos with masks.
+    pub fn read_training(&self, setup: TrainSetup) {
+        self.spawn("hairline-train-data", move |shared| {
+            let data = TrainData::read(&setup).map(Box::new);
+            shared.tell(News::TrainingRead { of: (setup.data, setup.validation), data });
+        });
+    }
+
+    /// Measures how long training will take.
+    pub fn measure_pace(&self, data: Arc<TrainData>, setup: TrainSetup, device: DevicePolicy, stop: Arc<AtomicBool>) {
+        self.spawn("hairline-pace", move |shared| {
+            let go_on = || !stop.load(Ordering::Relaxed) && !shared.lock().stopping;
+            let pace = guarded_run(|| {
+                let compute = gpu::choose(device)?;
+                let base = segmentation::base(&setup.base, None, &compute.device)?;
+                Pace::measure(&base, &data.train, &data.validation, &setup.settings(), go_on)
+            });
+            shared.tell(News::PaceMeasured(pace));
+        });
+    }
+
+    /// Trains until it is through or `stop` is set.
+    pub fn train(&self, setup: TrainSetup, out: PathBuf, device: DevicePolicy, stop: Arc<AtomicBool>) {
+        self.spawn("hairline-train", move |shared| {
+            let mut told = Instant::now();
+            let ended = guarded_run(|| {
+                let (train, validation) = setup.folders()?;
+                let compute = gpu::choose(device)?;
+                let base = segmentation::base(&setup.base, None, &compute.device)?;
+                segmentation::train(base, &train, &validation, &setup.settings(), &out, |event| {
+                    // Batches may come by the hundred; the window draws what it can.
+                    if event.is_milestone() || told.elapsed() >= NEWS_APART {
+                        told = Instant::now();
+                        shared.tell(News::Trained(event.clone()));
+                    }
+                    !stop.load(Ordering::Relaxed) && !shared.lock().stopping
+                })
+            });
+            shared.tell(News::TrainingEnded(ended.map(|_| ())));
+        });
+    }
+
     /// Runs a benchmark with an engine of its own until it is through or `stop` is set.
     pub fn bench(&self, setup: BenchSetup, engine: EngineOptions, stop: Arc<AtomicBool>) {
         self.spawn("hairline-bench", move |shared| {
@@ -396,6 +498,15 @@ fn guarded<T>(path: &Path, body: impl FnOnce() -> Result<T>) -> Result<T> {
     })
 }
 
+/// A network that panics (a driver, too little memory) must not leave the window waiting.
+fn guarded_run<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).unwrap_or_else(|_| {
+        let text =
+            "The network failed. Try fewer versions or a smaller batch, or start the program with `--device cpu`.";
+        Err(Error::device(text))
+    })
+}
+
 /// Sizes for the graphics device.
 pub fn prepare(pixels: RgbImage, largest_side: u32) -> Decoded {
     let scaled = |side: u32| {
@@ -481,6 +592,17 @@ fn answer(question: Question) -> Option<News> {
             let dialog = dialog.add_filter("JSON", &["json"]).add_filter("Parquet", &["parquet"]);
             dialog.set_file_name("history.csv").save_file().map(News::HistoryFile)
         }
+        Question::FolderFor(what) => {
+            let title = match what {
+                FolderUse::Masks => "Export the masks into folder",
+                FolderUse::Coco => "Export the corrected photos into folder",
+                FolderUse::TrainData => "Learn from the photos and masks of folder",
+                FolderUse::TrainValidation => "Judge on the photos and masks of folder",
+                FolderUse::TrainOut => "Keep the training in folder",
+            };
+            let chosen = rfd::FileDialog::new().set_title(title).pick_folder();
+            chosen.map(|folder| News::FolderChosen(what, folder))
+        }
         Question::OpenLabels => {
             let dialog =
                 rfd::FileDialog::new().set_title("Import labels").add_filter("Labels (CSV, COCO)", &["csv", "json"]);
@@ -542,8 +664,6 @@ fn opened_recipe(path: PathBuf) -> News {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
-    use std::time::{Duration, Instant};
-
     use super::*;
 
     fn wait(background: &Background, wanted: usize) -> Vec<News> {

@@ -9,6 +9,7 @@ use egui::{ColorImage, Context, TextureFilter, TextureHandle, TextureOptions};
 use image::RgbImage;
 
 use super::background::{Background, Decoded};
+use super::segmenting::decide::DecisionKey;
 use crate::Result;
 use crate::report::ColourMap;
 
@@ -42,9 +43,23 @@ struct Kept<T> {
     used: u64,
 }
 
+/// Everything that decides the picture of masks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayersKey {
+    pub decision: DecisionKey,
+    pub colours: Vec<[u8; 3]>,
+    /// The part of the photo: left, top, right, bottom in its pixels.
+    pub window: [f32; 4],
+    pub size: [usize; 2],
+    pub fill: f32,
+}
+
 /// Thumbnails and photos.
 #[derive(Default)]
 pub struct Media {
+    layers: Option<(LayersKey, TextureHandle)>,
+    /// Small pictures that somebody else keeps, and theirs.
+    pictures: Vec<(Arc<ColorImage>, TextureHandle)>,
     thumbnails: HashMap<PathBuf, Kept<TextureHandle>>,
     photos: HashMap<PathBuf, Kept<ShownPhoto>>,
     failed: HashSet<PathBuf>,
@@ -65,6 +80,31 @@ impl Media {
                 table
             }
         }
+    }
+
+    /// The picture of masks, made again when anything that decides it changed.
+    pub fn layers(&mut self, ctx: &Context, key: LayersKey, make: impl FnOnce() -> ColorImage) -> TextureHandle {
+        if let Some((made, texture)) = &mut self.layers {
+            if *made != key {
+                texture.set(make(), TextureOptions::NEAREST);
+                *made = key;
+            }
+            return texture.clone();
+        }
+        let texture = ctx.load_texture("masks", make(), TextureOptions::NEAREST);
+        self.layers = Some((key, texture.clone()));
+        texture
+    }
+
+    /// A small picture that the caller keeps; textures of pictures that nobody keeps any more go.
+    pub fn picture(&mut self, ctx: &Context, picture: &Arc<ColorImage>) -> TextureHandle {
+        if let Some((_, texture)) = self.pictures.iter().find(|(known, _)| Arc::ptr_eq(known, picture)) {
+            return texture.clone();
+        }
+        self.pictures.retain(|(known, _)| Arc::strong_count(known) > 1);
+        let texture = ctx.load_texture("picture", picture.clone(), TextureOptions::LINEAR);
+        self.pictures.push((picture.clone(), texture.clone()));
+        texture
     }
 
     /// The thumbnail of a photo, if it is there; asks for it otherwise.

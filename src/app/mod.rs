@@ -26,11 +26,13 @@ mod photo_order;
 mod port;
 mod recorder;
 mod run;
+pub mod segmenting;
 pub mod session;
 pub mod state;
 #[doc(hidden)]
 pub mod testing;
 pub mod theme;
+pub mod training;
 mod viewport;
 mod widgets;
 pub mod window;

@@ -39,6 +39,12 @@ impl State {
         }
     }
 
+    /// Some layer has its map of the photo on view.
+    fn can_export_masks(&self) -> bool {
+        let photo = self.selected.and_then(|id| self.photos.get(id));
+        photo.is_some_and(|photo| !self.segmenting.subjects(&photo.path).is_empty())
+    }
+
     /// Whether a command can be carried out now.
     pub fn allows(&self, command: Command) -> bool {
         let shown = self.selected.is_some();
@@ -89,6 +95,12 @@ impl State {
             Command::SaveClassifier => self.classifying.classifier.is_some(),
             Command::ExportClassification => self.classifying.shown().is_some(),
             Command::StopLab => self.classifying.job.is_some(),
+            Command::ExportMasks => self.segmenting.job.is_none() && self.can_export_masks(),
+            Command::ExportCoco => self.segmenting.job.is_none() && !self.segmenting.corrected().is_empty(),
+            Command::StopSegmenting => self.segmenting.job.is_some(),
+            Command::StartTraining => self.training.problem().is_none() && !self.training.running(),
+            Command::StopTraining => self.training.running(),
+            Command::UseTrained => self.training.run.as_ref().is_some_and(|run| run.model().is_some()),
             Command::RunBenchmark => {
                 self.bench_setup.problem().is_none() && !self.bench.as_ref().is_some_and(BenchRun::running)
             }

@@ -11,7 +11,10 @@ use super::classifying::ClassifySetup;
 use super::describing::DescribeSetup;
 use super::labels::{self, Class, Label};
 use super::photo_list::{Decision, Filter, Sort};
+use super::segmenting::correction::Strokes;
+use super::segmenting::{LayerId, SegmentSetup};
 use super::theme::ThemeChoice;
+use super::training::TrainSetup;
 use crate::report::ColourMap;
 use crate::{Error, Recipe, Result};
 
@@ -42,6 +45,8 @@ pub enum Page {
     Evaluate,
     /// Classes by words, and by a classifier from labelled photos.
     Classify,
+    /// Masks by words, corrected by brush, and training of what draws them.
+    Segment,
     /// Methods measured on a labelled folder.
     Benchmark,
     /// Photos against what they are said to show.
@@ -51,8 +56,15 @@ pub enum Page {
 }
 
 impl Page {
-    pub const ALL: [Self; 6] =
-        [Self::Inspect, Self::Evaluate, Self::Classify, Self::Description, Self::Benchmark, Self::History];
+    pub const ALL: [Self; 7] = [
+        Self::Inspect,
+        Self::Evaluate,
+        Self::Classify,
+        Self::Description,
+        Self::Segment,
+        Self::Benchmark,
+        Self::History,
+    ];
 
     /// As its tab names it.
     pub fn label(self) -> &'static str {
@@ -60,6 +72,7 @@ impl Page {
             Self::Inspect => "Inspect",
             Self::Evaluate => "Evaluate",
             Self::Classify => "Classify",
+            Self::Segment => "Segment",
             Self::Benchmark => "Benchmark",
             Self::Description => "Description",
             Self::History => "History",
@@ -68,7 +81,7 @@ impl Page {
 
     /// Whether the photo on view is part of it: a photo chosen in the film strip is then shown here.
     pub fn shows_photo(self) -> bool {
-        matches!(self, Self::Inspect | Self::Classify | Self::Description)
+        matches!(self, Self::Inspect | Self::Classify | Self::Description | Self::Segment)
     }
 }
 
@@ -147,6 +160,10 @@ pub struct Session {
     pub classes: Vec<Class>,
     pub labels: Vec<(PathBuf, Label)>,
     pub classify: ClassifySetup,
+    pub segment: SegmentSetup,
+    /// Strokes of the brush on a layer of a photo.
+    pub corrections: Vec<(PathBuf, LayerId, Strokes)>,
+    pub train: TrainSetup,
     pub bench: BenchSetup,
     pub describe: DescribeSetup,
     /// Where verdicts are kept: an SQLite file or a PostgreSQL address; `None` is the user's own file.
@@ -169,6 +186,9 @@ impl Default for Session {
             classes: labels::starters(),
             labels: Vec::new(),
             classify: ClassifySetup::default(),
+            segment: SegmentSetup::default(),
+            corrections: Vec::new(),
+            train: TrainSetup::default(),
             bench: BenchSetup::default(),
             describe: DescribeSetup::default(),
             history: None,

@@ -17,7 +17,10 @@ use super::kept::KeptVerdicts;
 use super::labels::{Class, Label, LabelStep};
 use super::notice::Notices;
 use super::photo_list::{Decision, Filter, Focus, Outcome, PhotoList, Rule, Sort};
+use super::segmenting::correction::Strokes;
+use super::segmenting::{LayerId, SegmentSetup, Segmenting};
 use super::session::{Look, Page, Session, Tab};
+use super::training::Training;
 use super::viewport::Viewport;
 use crate::classify::{LabelPhrases, LabelPrompts};
 use crate::engine::{Event, JobId, PhotoId, PhotoRef, Request, Stage, View};
@@ -92,6 +95,13 @@ pub enum Step {
     Labels(LabelStep),
     Classify(Box<ClassifySetup>),
     Describe(Box<DescribeSetup>),
+    Segment(Box<SegmentSetup>),
+    /// The strokes to have on a layer of a photo.
+    Correct {
+        photo: PathBuf,
+        layer: LayerId,
+        strokes: Strokes,
+    },
 }
 
 /// Everything the window knows.
@@ -132,6 +142,8 @@ pub struct State {
     pub history_place: Option<String>,
     /// Who inspects, for corrections.
     pub inspector: String,
+    pub segmenting: Segmenting,
+    pub training: Training,
     pub bench_setup: BenchSetup,
     /// What was understood of the benchmark's folder, or why nothing.
     pub bench_folder: Option<std::result::Result<String, String>>,
@@ -177,6 +189,8 @@ impl Default for State {
             to_keep: Vec::new(),
             history_place: None,
             inspector: String::new(),
+            segmenting: Segmenting::default(),
+            training: Training::default(),
             bench_setup: BenchSetup::default(),
             bench_folder: None,
             bench: None,
@@ -195,6 +209,8 @@ impl State {
     pub fn restore(session: Session) -> Self {
         let mut state = Self { recipe: session.recipe, look: session.look, ..Self::default() };
         state.classifying.setup = session.classify;
+        state.segmenting = Segmenting::restore(session.segment, session.corrections);
+        state.training.setup = session.train;
         state.bench_setup = session.bench;
         state.describing.setup = session.describe;
         state.history_place = session.history;
@@ -245,6 +261,9 @@ impl State {
             classes: self.photos.classes().to_vec(),
             labels: self.photos.iter().filter_map(|entry| Some((entry.path.clone(), entry.label.clone()?))).collect(),
             classify: self.classifying.setup.clone(),
+            segment: self.segmenting.setup.clone(),
+            corrections: self.segmenting.kept(),
+            train: self.training.setup.clone(),
             bench: self.bench_setup.clone(),
             describe: self.describing.setup.clone(),
             history: self.history_place.clone(),
@@ -404,7 +423,7 @@ impl State {
 
     /// The work over networks with this number, whichever page asked for it.
     fn lab_mut(&mut self, job: JobId) -> Option<&mut LabJob> {
-        let labs = [&mut self.classifying.job, &mut self.describing.job];
+        let labs = [&mut self.classifying.job, &mut self.describing.job, &mut self.segmenting.job];
         labs.into_iter().flatten().find(|lab| lab.id == job)
     }
 
@@ -453,6 +472,23 @@ impl State {
         }
     }
 
+    /// Changes what is segmented as one step of undo.
+    pub fn edit_segment(&mut self, what: &str, change: impl FnOnce(&mut SegmentSetup)) {
+        let before = self.segmenting.setup.clone();
+        change(&mut self.segmenting.setup);
+        if self.segmenting.setup != before {
+            self.history.record(what, Step::Segment(Box::new(before)));
+        }
+    }
+
+    /// Asks the engine to stop segmenting.
+    pub fn stop_segmenting(&mut self) {
+        if let Some(job) = &mut self.segmenting.job {
+            job.stopping = true;
+            self.outbox.push(Request::Cancel(job.id));
+        }
+    }
+
     /// Adds references that are not there yet; returns how many were new.
     pub fn add_references(&mut self, paths: Vec<PathBuf>) -> usize {
         let new: Vec<PathBuf> = paths.into_iter().filter(|path| !self.recipe.references.contains(path)).collect();
@@ -489,6 +525,11 @@ impl State {
             }
             Step::Labels(labels) => Step::Labels(self.photos.swap_labels(labels)),
             Step::Describe(setup) => Step::Describe(Box::new(std::mem::replace(&mut self.describing.setup, *setup))),
+            Step::Segment(setup) => Step::Segment(Box::new(std::mem::replace(&mut self.segmenting.setup, *setup))),
+            Step::Correct { photo, layer, strokes } => {
+                let strokes = self.segmenting.swap_strokes(&photo, layer, strokes);
+                Step::Correct { photo, layer, strokes }
+            }
             Step::Classify(setup) => Step::Classify(Box::new(std::mem::replace(&mut self.classifying.setup, *setup))),
         }
     }

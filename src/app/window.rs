@@ -5,17 +5,20 @@ mod commands;
 mod describing;
 mod keeping;
 mod measuring;
+mod segmenting;
+mod training;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use crossbeam_channel::Receiver;
 use eframe::egui_wgpu::wgpu;
 use egui::{CentralPanel, Frame, Key, Margin, Modifiers, Panel, Pos2, Rect, Ui};
 
 use super::action::{Action, Desk};
-use super::background::{Background, News, Purpose};
+use super::background::{Background, FolderUse, News, Purpose};
 use super::benchmark::BenchRun;
 use super::classifying::{Answer, By, ClassifySetup, Kept};
 use super::command::{COMMANDS, Command};
@@ -25,9 +28,13 @@ use super::panels;
 use super::photo_list::file_name;
 use super::port::EnginePort;
 use super::recorder::Recorder;
+use super::segmenting::SegmentSetup;
+use super::segmenting::decide::DecisionKey;
+use super::segmenting::{Mode, work as segmenting_work};
 use super::session::{Page, Session};
 use super::state::{ExportProgress, Sheet, State, photos, references};
 use super::theme::{self, ThemeChoice, palette};
+use super::training::PaceKey;
 use crate::engine::{EngineOptions, Event, PhotoId};
 use crate::recipe::Stage;
 use crate::{Recipe, Result};
@@ -77,6 +84,17 @@ pub struct Window {
     evaluated: Option<u64>,
     /// Where the answer to the classification under way comes from.
     answer: Option<Receiver<Result<Answer>>>,
+    /// Where the answer to the segmentation under way comes from.
+    segmented: Option<Receiver<Result<segmenting_work::Answer>>>,
+    /// What is to be found as of the last frame, and when it changed.
+    last_segment: SegmentSetup,
+    segment_changed_at: f64,
+    /// The decision that the background works on.
+    deciding: Option<DecisionKey>,
+    /// The pace that is to be measured, since when.
+    pace_wanted: Option<(PaceKey, f64)>,
+    /// Ends the measure under way.
+    pace_stop: Arc<AtomicBool>,
     /// When words were last changed.
     words_changed_at: Option<f64>,
     last_setup: ClassifySetup,
@@ -100,6 +118,7 @@ impl Window {
         let state = State::restore(parts.session);
         let saved = state.session();
         let last_setup = state.classifying.setup.clone();
+        let last_segment = state.segmenting.setup.clone();
         background.find_models();
         if let Some(root) = state.bench_setup.root.clone() {
             background.understand(root);
@@ -124,6 +143,12 @@ impl Window {
             export_one: false,
             evaluated: None,
             answer: None,
+            segmented: None,
+            last_segment,
+            segment_changed_at: 0.0,
+            deciding: None,
+            pace_wanted: None,
+            pace_stop: Arc::default(),
             words_changed_at: None,
             last_setup,
             describe: describing::Follow::default(),
@@ -199,6 +224,8 @@ impl Window {
         self.follow_classifying(ctx);
         self.follow_describing(ctx);
         self.follow_history(ctx);
+        self.follow_segmenting(ctx);
+        self.follow_training(ctx);
         if self.state.selected.is_none() && !self.state.photos.is_empty() {
             let first = self.state.photos.neighbour(None, 0);
             self.state.select(first);
@@ -238,6 +265,7 @@ impl Window {
             | News::ClassifierSaved(Err(error))
             | News::ClassificationSaved(Err(error))
             | News::MatchesSaved(Err(error))
+            | News::MasksSaved(Err(error))
             | News::RecipeSaved(Err(error)) => {
                 self.state.report_error(&error);
             }
@@ -246,6 +274,7 @@ impl Window {
             | News::EvaluationSaved(Ok(path))
             | News::ClassificationSaved(Ok(path))
             | News::MatchesSaved(Ok(path))
+            | News::MasksSaved(Ok(path))
             | News::RecipeSaved(Ok(path)) => {
                 self.state.notices.done(format!("Saved {}.", path.display()));
             }
@@ -295,11 +324,13 @@ impl Window {
                 if !self.state.models.contains(&name) {
                     self.state.models.push(name.clone());
                     self.state.added_models.push(name);
+                    self.background.find_segmenters(self.state.models.clone());
                 }
             }
             News::Models(installed) => {
                 let added = self.state.added_models.iter().filter(|name| !installed.contains(name)).cloned();
                 self.state.models = installed.iter().cloned().chain(added).collect();
+                self.background.find_segmenters(self.state.models.clone());
             }
             News::BenchPlanned(photos) => {
                 if let Some(bench) = &mut self.state.bench {
@@ -314,6 +345,17 @@ impl Window {
             News::PairTable(table) => self.pair_table_opened(table),
             News::HistoryFile(path) => self.export_history_to(path),
             News::BenchEnded(outcome) => self.bench_ended(outcome),
+            News::FolderChosen(FolderUse::Masks, folder) => self.export_masks_to(folder),
+            News::FolderChosen(FolderUse::Coco, folder) => self.export_coco_to(&folder),
+            News::FolderChosen(FolderUse::TrainData, folder) => self.choose_training_data(folder),
+            News::FolderChosen(FolderUse::TrainValidation, folder) => self.choose_validation_data(Some(folder)),
+            News::FolderChosen(FolderUse::TrainOut, folder) => self.state.training.setup.out = Some(folder),
+            News::TrainingRead { of, data } => self.training_read(of, data),
+            News::PaceMeasured(pace) => self.pace_measured(pace),
+            News::Trained(event) => self.trained(event),
+            News::TrainingEnded(outcome) => self.training_ended(outcome),
+            News::Segmenters(models) => self.state.segmenting.models = models,
+            News::Decided(decided) => self.decided(decided),
             News::SessionSaved(Ok(())) => {}
             News::Samples(Err(error)) | News::SessionSaved(Err(error)) => self.state.report_error(&error),
             News::DialogFailed(text) => self.state.notices.error(text),
@@ -334,7 +376,9 @@ impl Window {
                 let new = self.state.add_photos(paths);
                 if let Some(id) = target.and_then(|path| self.state.photos.by_path(&path)).filter(|_| given > 0) {
                     self.state.look.grid = false;
-                    self.state.look.page = Page::Inspect;
+                    if self.state.look.page != Page::Segment {
+                        self.state.look.page = Page::Inspect;
+                    }
                     self.state.photos.set_focus(None);
                     self.state.photos.refresh();
                     self.state.select(Some(id));
@@ -446,6 +490,11 @@ impl Window {
             panel.show(ui, |ui| panels::film_strip::show(ui, desk));
         }
         let inspecting = desk.state.look.page == Page::Inspect;
+        let masks = desk.state.look.page == Page::Segment && desk.state.segmenting.mode == Mode::Masks;
+        if masks && !empty {
+            let panel = Panel::right("layers").default_size(356.0).size_range(300.0..=560.0).frame(bar(Margin::ZERO));
+            panel.show(ui, |ui| panels::segment::side(ui, desk));
+        }
         if desk.state.look.inspector && inspecting {
             let panel =
                 Panel::right("inspector").default_size(356.0).size_range(300.0..=560.0).frame(bar(Margin::ZERO));
@@ -467,11 +516,14 @@ impl Window {
             ui.scope(|ui| {
                 ui.reset_style();
                 match desk.state.look.page {
+                    Page::Segment if masks && !empty => canvas = Some(panels::segment::picture(ui, desk)),
+                    Page::Segment if masks => panels::segment::empty(ui, desk),
                     Page::Inspect | Page::Evaluate if empty => panels::welcome::show(ui, desk),
                     Page::Inspect if desk.state.look.grid => panels::grid::show(ui, desk),
                     Page::Inspect => canvas = Some(panels::canvas::show(ui, desk, self.target)),
                     Page::Evaluate => panels::evaluate::show(ui, desk),
                     Page::Classify => panels::classify::show(ui, desk),
+                    Page::Segment => panels::segment::training(ui, desk),
                     Page::Benchmark => panels::benchmark::show(ui, desk),
                     Page::Description => panels::description::show(ui, desk),
                     Page::History => panels::kept::show(ui, desk),

@@ -7,6 +7,7 @@ use clap::Args;
 use super::console::Console;
 use super::inspect::Job;
 use super::{Common, interrupt};
+use crate::gpu::linear::Precision;
 use crate::report::ColourMap;
 use crate::{Error, Recipe, Result, app, samples};
 
@@ -79,6 +80,7 @@ fn headless(out: &Path, common: &Common, console: &Console) -> Result<()> {
         out: out.to_owned(),
         colours: ColourMap::default(),
         save_maps: false,
+        precision: Precision::F32,
         cache: false,
         export: Vec::new(),
         json: false,

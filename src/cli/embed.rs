@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use super::console::Console;
 use super::{Common, interrupt};
 use crate::anomaly::prompt::normalise;
+use crate::gpu::linear::Precision;
 use crate::model::{Backbone, Geometry, ModelSource, Want};
 use crate::photo::{Photo, find_photos};
 use crate::{Error, Result, gpu, report};
@@ -38,6 +39,9 @@ struct ImageArgs {
     /// File to write; the photos in order of its rows go to stdout
     #[arg(long, value_name = "FILE.npy")]
     out: PathBuf,
+    /// How networks multiply on the processor: f32, or bf16, about twice as fast with AVX-512 BF16; scores move a little
+    #[arg(long, value_name = "P", default_value_t)]
+    precision: Precision,
     /// Do not scale rows to length 1
     #[arg(long)]
     raw: bool,
@@ -54,6 +58,9 @@ struct TextArgs {
     /// File to write
     #[arg(long, value_name = "FILE.npy")]
     out: PathBuf,
+    /// How networks multiply on the processor: f32, or bf16, about twice as fast with AVX-512 BF16; scores move a little
+    #[arg(long, value_name = "P", default_value_t)]
+    precision: Precision,
     /// Do not scale rows to length 1
     #[arg(long)]
     raw: bool,
@@ -68,16 +75,16 @@ pub fn run(args: EmbedArgs, common: &Common, console: &Console) -> Result<()> {
     }
 }
 
-fn load(common: &Common, console: &Console) -> Result<Backbone> {
+fn load(common: &Common, precision: Precision, console: &Console) -> Result<Backbone> {
     let source = ModelSource::resolve(common.model.as_deref().unwrap_or("pocket"))?;
-    let compute = gpu::choose(common.device)?;
-    let model = Backbone::load(&source, &compute.device)?;
+    let compute = gpu::choose(common.device)?.in_precision(precision)?;
+    let model = Backbone::load(&source, &compute.device)?.in_precision(precision)?;
     console.note(format!("Model {} on {}", model.info().id, compute.name));
     Ok(model)
 }
 
 fn texts(args: TextArgs, common: &Common, console: &Console) -> Result<()> {
-    let model = load(common, console)?;
+    let model = load(common, args.precision, console)?;
     let rows = model.text_tower()?.encode_texts(&args.texts)?;
     write(&args.out, rows, &[model.info().embedding_dim], args.raw, console)
 }
@@ -93,7 +100,7 @@ fn images(args: &ImageArgs, common: &Common, console: &Console) -> Result<()> {
         photos.extend(found);
         failures.extend(unusable);
     }
-    let model = load(common, console)?;
+    let model = load(common, args.precision, console)?;
     let want = Want { layers: args.patches.clone(), ..Want::default() };
     let mut progress = console.progress(photos.len() as u64, "photos embedded");
     let (mut rows, mut names, mut shape) = (Vec::new(), Vec::new(), None);

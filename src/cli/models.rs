@@ -8,8 +8,7 @@ use super::console::Console;
 use super::interrupt;
 use crate::model::catalog::{self, CatalogEntry};
 use crate::model::hub::{self, Hub};
-use crate::model::source::POCKET;
-use crate::model::{Backbone, ModelInfo, ModelSource, models_dir};
+use crate::model::{Backbone, ClipSegModel, ModelSource, POCKET, POCKET_SEG, models_dir};
 use crate::{Error, Result, gpu};
 
 /// Arguments of `hairline models`.
@@ -91,10 +90,17 @@ fn info(id: &str, json: bool) -> Result<()> {
             return Ok(());
         }
     };
-    let model = Backbone::load(&source, &gpu::Compute::cpu().device)?;
-    let info: &ModelInfo = model.info();
+    let device = gpu::Compute::cpu().device;
+    let (info, purpose) = if ClipSegModel::is(&source)? {
+        let model = ClipSegModel::load(&source, &device)?;
+        let read: Vec<usize> = model.config().decoder.extract_layers.iter().map(|layer| layer + 1).collect();
+        (model.info().clone(), ("Decoder reads", format!("blocks {read:?}")))
+    } else {
+        let model = Backbone::load(&source, &device)?;
+        (model.info().clone(), ("Layers compared", format!("{:?}", model.default_layers())))
+    };
     if json {
-        return Console::print_json(info);
+        return Console::print_json(&info);
     }
     let patch_head = if info.has_patch_head { format!("{} numbers", info.patch_head_dim) } else { "none".to_owned() };
     let text = if info.has_text { format!("{} tokens at most", info.max_tokens) } else { "none".to_owned() };
@@ -103,7 +109,7 @@ fn info(id: &str, json: bool) -> Result<()> {
         ("SHA-256", info.sha256.clone()),
         ("Input", format!("{} px, patches of {} px", info.image_size, info.patch_size)),
         ("Vision tower", format!("{} blocks of width {}", info.layers, info.width)),
-        ("Layers compared", format!("{:?}", model.default_layers())),
+        purpose,
         ("Embedding", format!("{} numbers", info.embedding_dim)),
         ("Patch embedding", patch_head),
         ("Text", text),
@@ -130,8 +136,8 @@ fn describe(entry: &CatalogEntry) {
 }
 
 fn pull(id: &str, console: &Console) -> Result<()> {
-    if id == POCKET {
-        console.note("pocket is part of the program; there is nothing to download.");
+    if [POCKET, POCKET_SEG].contains(&id) {
+        console.note(format!("{id} is part of the program; there is nothing to download."));
         return Ok(());
     }
     interrupt::listen()?;
@@ -159,8 +165,8 @@ fn pull(id: &str, console: &Console) -> Result<()> {
 fn verify(id: Option<String>, console: &Console) -> Result<()> {
     let mut models = catalog::installed()?;
     if let Some(id) = id {
-        if id == POCKET {
-            Console::print("pocket  part of the program");
+        if [POCKET, POCKET_SEG].contains(&id.as_str()) {
+            Console::print(&format!("{id}  part of the program"));
             return Ok(());
         }
         models.retain(|model| model.id == id);
@@ -169,7 +175,7 @@ fn verify(id: Option<String>, console: &Console) -> Result<()> {
         }
     }
     if models.is_empty() {
-        console.note("No model is installed besides the embedded one.");
+        console.note("No model is installed besides the embedded ones.");
     }
     let mut damaged = 0;
     for model in models {

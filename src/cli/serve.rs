@@ -12,7 +12,9 @@ use super::console::Console;
 use super::{Common, absolute, interrupt};
 use crate::Result;
 use crate::engine::EngineOptions;
+use crate::gpu::linear::Precision;
 use crate::history::History;
+use crate::model::POCKET_SEG;
 use crate::photo::find_photos;
 use crate::recipe::Recipe;
 use crate::server::{self, BodyLimits, Guard, Limits, ServerOptions, Token};
@@ -38,6 +40,9 @@ pub struct ServeArgs {
     /// Keep every verdict: an SQLite file, or postgres://user@host/database
     #[arg(long, value_name = "FILE|URL")]
     history: Option<String>,
+    /// The model that /segment uses: pocket-seg, a catalogue id or a folder
+    #[arg(long, value_name = "ID|DIR", default_value = POCKET_SEG)]
+    segment_model: String,
     /// Bytes of a request at most, e.g. 32MiB
     #[arg(long, value_name = "SIZE", default_value = "32MiB", value_parser = bytes)]
     max_body: u64,
@@ -56,6 +61,9 @@ pub struct ServeArgs {
     /// Let web pages of this origin ask, e.g. https://line3.example
     #[arg(long, value_name = "ORIGIN", value_parser = origin)]
     cors: Option<HeaderValue>,
+    /// How networks multiply on the processor: f32, or bf16, about twice as fast with AVX-512 BF16; scores move a little
+    #[arg(long, value_name = "P", default_value_t)]
+    precision: Precision,
     /// Compute everything anew: neither read nor fill the cache of features on disk
     #[arg(long)]
     no_cache: bool,
@@ -124,8 +132,14 @@ pub fn run(args: ServeArgs, common: &Common) -> Result<()> {
             ..Limits::default()
         },
         history: args.history.as_deref().map(History::open).transpose()?,
+        segment_model: args.segment_model,
     };
-    let mut engine = EngineOptions { device: common.device, memory_budget: FEATURE_BYTES, ..EngineOptions::default() };
+    let mut engine = EngineOptions {
+        device: common.device,
+        precision: args.precision,
+        memory_budget: FEATURE_BYTES,
+        ..EngineOptions::default()
+    };
     if args.no_cache {
         engine.cache_dir = None;
     }

@@ -48,8 +48,9 @@ type Ids = Box<dyn Fn(&str) -> Result<Vec<u32>>>;
 /// configuration has the published lengths of CLIP.
 fn ids_of(source: &ModelSource) -> Result<Ids> {
     match source {
-        ModelSource::Pocket => {
-            let model = ClipModel::load(source, &gpu::Compute::cpu().device)?;
+        // Its tokenizer is that of `pocket`.
+        ModelSource::Pocket | ModelSource::PocketSeg => {
+            let model = ClipModel::load(&ModelSource::Pocket, &gpu::Compute::cpu().device)?;
             Ok(Box::new(move |text| model.token_ids(text)))
         }
         ModelSource::File(path) => {

@@ -4,6 +4,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
+use rand::SeedableRng as _;
+use rand::seq::SliceRandom as _;
+use rand_chacha::ChaCha8Rng;
+
 use super::mask::read_mask;
 use super::mvtec;
 use crate::photo::{Photo, find_photos};
@@ -42,6 +46,25 @@ impl MaskedFolder {
             return Self::of_mvtec(root);
         }
         Err(Error::input("The folder has neither `images` and `masks` nor `test` and `ground_truth`. Choose a folder of one of these layouts.").at(root))
+    }
+
+    /// Takes a fifth of the photos (at least one), chosen by the seed, out, to judge on.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for fewer than two photos.
+    pub fn split(&mut self, seed: u64) -> Result<Self> {
+        if self.photos.len() < 2 {
+            return Err(Error::input(
+                "One photo is too few to learn from and to judge on. Add photos, or name a folder to judge on (--val).",
+            ));
+        }
+        let mut photos = std::mem::take(&mut self.photos);
+        photos.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        let mut validation = photos.split_off(photos.len() - (photos.len() / 5).max(1));
+        photos.sort_by(|a, b| a.path.cmp(&b.path));
+        validation.sort_by(|a, b| a.path.cmp(&b.path));
+        self.photos = photos;
+        Ok(Self { classes: self.classes.clone(), photos: validation })
     }
 
     fn of_pair(images: &Path, masks: &Path) -> Result<Self> {

@@ -1,6 +1,6 @@
 //! Binary masks as COCO writes them: polygons, runs, and runs packed into text. The arithmetic is that of the COCO API
 //! (Lin et al. 2014; reference: pycocotools), to the pixel: columns first, polygons rasterised on a grid five times as
-//! fine. Reads; writing masks as COCO is not needed here.
+//! fine. Masks become runs and packed text as well; `export` makes files of them.
 
 use crate::{Error, Result};
 
@@ -63,6 +63,74 @@ impl RunLengths {
             counts.push(u32::try_from(value).map_err(|_| broken())?);
         }
         Self::new(height, width, counts)
+    }
+
+    /// From a mask, row by row, `true` inside.
+    ///
+    /// # Errors
+    /// [`Error::Bug`] for a mask of another size.
+    pub fn of_mask(height: u32, width: u32, mask: &[bool]) -> Result<Self> {
+        if mask.len() != height as usize * width as usize {
+            return Err(Error::bug(format!("a mask of {} pixels is said to have {width} × {height}.", mask.len())));
+        }
+        let whole = [0, 0, width.saturating_sub(1), height.saturating_sub(1)];
+        Ok(Self::of_box(height, width, whole, |x, y| mask[y as usize * width as usize + x as usize]))
+    }
+
+    /// From the box `[left, top, right, bottom]` (the last ones inside it) of a mask that is empty outside of it.
+    pub fn of_box(
+        height: u32,
+        width: u32,
+        [left, top, right, bottom]: [u32; 4],
+        is_inside: impl Fn(u32, u32) -> bool,
+    ) -> Self {
+        let (mut counts, mut inside, mut last) = (Vec::new(), false, 0u64);
+        let mut turn = |inside: &mut bool, at: u64| {
+            counts.push((at - last) as u32);
+            last = at;
+            *inside = !*inside;
+        };
+        let (tall, cut) = (u64::from(height), top > 0 || bottom + 1 < height);
+        for x in left..=right.min(width.saturating_sub(1)) {
+            let column = u64::from(x) * tall;
+            for y in top..=bottom.min(height.saturating_sub(1)) {
+                if is_inside(x, y) != inside {
+                    turn(&mut inside, column + u64::from(y));
+                }
+            }
+            if inside && cut {
+                turn(&mut inside, column + u64::from(bottom) + 1);
+            }
+        }
+        let pixels = tall * u64::from(width);
+        if last < pixels || counts.is_empty() {
+            counts.push((pixels - last) as u32);
+        }
+        Self { height, width, counts }
+    }
+
+    /// The packed text that [`RunLengths::unpack`] reads, as pycocotools writes it.
+    pub fn pack(&self) -> String {
+        let mut text = String::new();
+        for (index, &count) in self.counts.iter().enumerate() {
+            let former = if index > 2 { i64::from(self.counts[index - 2]) } else { 0 };
+            let mut value = i64::from(count) - former;
+            loop {
+                let bits = (value & 0x1f) as u8;
+                value >>= 5;
+                let more = if bits & 0x10 != 0 { value != -1 } else { value != 0 };
+                text.push(char::from(48 + (bits | if more { 0x20 } else { 0 })));
+                if !more {
+                    break;
+                }
+            }
+        }
+        text
+    }
+
+    /// Pixels inside.
+    pub fn area(&self) -> u64 {
+        self.counts.iter().skip(1).step_by(2).copied().map(u64::from).sum()
     }
 
     /// One polygon, corners as x, y, x, y … in pixels.
@@ -181,6 +249,39 @@ mod tests {
         assert_eq!(inside, [6, 7, 8, 11, 12, 13]);
         let down = RunLengths::new(3, 2, vec![1, 2, 3]).unwrap();
         assert_eq!(picture(&down), [0, 0, 255, 0, 255, 0]);
+    }
+
+    /// The texts are pycocotools' own (`mask.encode`, version 2.0.11).
+    #[test]
+    fn masks_are_packed_as_pycocotools_packs_them() {
+        let ring: Vec<bool> =
+            (0..12 * 40).map(|at| ((at % 40) - 20i32).abs() < 15 && ((at / 40) - 6i32).abs() <= 3).collect();
+        let runs = RunLengths::of_mask(12, 40, &ring).unwrap();
+        assert_eq!(runs.pack(), "[2750000000000000000000000000000000000000000000000000000000i1");
+        assert_eq!(runs.area(), 29 * 7);
+        let slope: Vec<bool> = (0..90 * 70).map(|at| (at % 70) * 3 + (at / 70) * 5 > 311).collect();
+        let packed = RunLengths::of_mask(90, 70, &slope).unwrap().pack();
+        assert_eq!((packed.len(), &packed[..24]), (143, "o1k0n1100O1O100O100O1O10"));
+        let whole = RunLengths::of_mask(3, 2, &[true; 6]).unwrap();
+        assert_eq!((whole.pack().as_str(), whole.area()), ("06", 6));
+        assert_eq!(RunLengths::of_mask(3, 2, &[false; 6]).unwrap().pack(), "6");
+        assert!(RunLengths::of_mask(3, 2, &[false; 5]).is_err());
+    }
+
+    #[test]
+    fn a_mask_survives_packing() {
+        let mut state = 7u32;
+        for (height, width) in [(1, 1), (5, 9), (64, 40), (200, 3)] {
+            let mask: Vec<bool> = (0..height * width)
+                .map(|_| {
+                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    state >> 29 < 3
+                })
+                .collect();
+            let text = RunLengths::of_mask(height, width, &mask).unwrap().pack();
+            let painted = picture(&RunLengths::unpack(height, width, &text).unwrap());
+            assert!(painted.iter().zip(&mask).all(|(value, inside)| (*value > 0) == *inside), "{height} × {width}");
+        }
     }
 
     #[test]

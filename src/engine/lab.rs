@@ -13,7 +13,7 @@ use super::cache::FeatureKey;
 use super::message::{Event, JobId};
 use super::worker::{Worker, facts_of};
 use crate::anomaly::{PhotoFacts, PhotoFeatures};
-use crate::model::{Backbone, Geometry, PreparedImage, Want};
+use crate::model::{Backbone, ClipSegModel, Geometry, PreparedImage, Want};
 use crate::photo::Photo;
 use crate::{Error, Result};
 
@@ -113,6 +113,14 @@ impl<'a, 'w> Lab<'a, 'w> {
         self.worker.model(name)
     }
 
+    /// A network that segments, by catalogue id, folder, or `pocket-seg`; loaded once and kept.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for an unknown name or a model of another kind, [`Error::Model`] for files that cannot be used.
+    pub fn segmenter(&mut self, name: &str) -> Result<Arc<ClipSegModel>> {
+        self.worker.segmenter(name)
+    }
+
     /// The embedding of one photo.
     ///
     /// # Errors
@@ -153,11 +161,12 @@ impl<'a, 'w> Lab<'a, 'w> {
                 Ok((Arc::new(facts_of(path, &photo)), photo))
             })
             .collect();
+        let variant = self.worker.variant(VARIANT);
         let key = |facts: &PhotoFacts| FeatureKey {
             photo: facts.sha256.clone(),
             model: model.info().sha256.clone(),
             memory_model: None,
-            variant: VARIANT.to_owned(),
+            variant: variant.clone(),
         };
         // What the cache does not know is prepared side by side and goes through the network together.
         let cached: Vec<Option<Arc<PhotoFeatures>>> = opened

@@ -16,19 +16,31 @@ pub(super) fn run(shared: &Shared) {
     let mut backlog: VecDeque<PhotoId> = VecDeque::new();
     while let Some(work) = next(shared, &mut backlog) {
         let round = catch_unwind(AssertUnwindSafe(|| match work {
-            Work::View(id) => {
-                if let Some(view) = judge_photo(shared, id) {
-                    shared.emit(Event::ViewJudged(Arc::new(view)));
-                }
-            }
+            Work::View(id) => tell(shared, id, |view| Event::ViewJudged(Arc::new(view))),
             Work::Photo(id) => {
-                if let Some(view) = judge_photo(shared, id) {
-                    shared.emit(Event::PhotoInspected { id, job: None, inspection: view.inspection, map: None });
-                }
+                tell(shared, id, |view| Event::PhotoInspected {
+                    id,
+                    job: None,
+                    inspection: view.inspection,
+                    map: None,
+                });
             }
         }));
         if round.is_err() {
             shared.emit(Event::EngineRestarted { reason: "a judgement failed unexpectedly".to_owned() });
+        }
+    }
+}
+
+/// Judges a photo and tells of it; again where the worker made its evidence anew meanwhile and may have spoken first, so
+/// that the last word is never about evidence that is gone.
+fn tell(shared: &Shared, id: PhotoId, event: impl Fn(View) -> Event) {
+    while let Some(view) = judge_photo(shared, id) {
+        let evidence = view.evidence.clone();
+        shared.emit(event(view));
+        let state = shared.lock();
+        if state.photos.get(&id).is_none_or(|known| Arc::ptr_eq(&known.evidence, &evidence)) {
+            return;
         }
     }
 }

@@ -24,6 +24,7 @@ pub use live::Standard;
 pub use message::{Event, JobId, PhotoId, PhotoRef, Request, Stage, View};
 
 use crate::gpu::DevicePolicy;
+use crate::gpu::linear::Precision;
 use crate::recipe::Recipe;
 use crate::{Error, Result};
 use state::Shared;
@@ -36,6 +37,8 @@ const EVENT_QUEUE: usize = 4096;
 pub struct EngineOptions {
     /// Where networks run.
     pub device: DevicePolicy,
+    /// How networks multiply there.
+    pub precision: Precision,
     /// Folder of the feature cache; `None` keeps features in memory only.
     pub cache_dir: Option<PathBuf>,
     /// Bytes of features kept in memory.
@@ -48,6 +51,7 @@ impl Default for EngineOptions {
     fn default() -> Self {
         Self {
             device: DevicePolicy::Auto,
+            precision: Precision::F32,
             cache_dir: dirs::cache_dir().map(|dir| dir.join("hairline").join("features")),
             memory_budget: 1 << 30,
             disk_budget: 4 << 30,

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use super::EngineOptions;
 use super::cache::{FeatureCache, FeatureKey};
@@ -16,8 +16,9 @@ use super::message::{Event, JobId, PhotoId, PhotoRef, Stage as Step};
 use super::state::{Known, Shared, State};
 use crate::anomaly::evidence::Timings;
 use crate::anomaly::{Detector, Evidence, Networks, PhotoFacts, PhotoFeatures};
+use crate::gpu::linear::Precision;
 use crate::gpu::{self, Compute};
-use crate::model::{Backbone, ModelSource};
+use crate::model::{Backbone, ClipSegModel, ModelSource};
 use crate::photo::{self, Photo};
 use crate::recipe::{Method, Prompts, Recipe, Stage};
 use crate::{Error, Result};
@@ -123,6 +124,8 @@ pub(super) struct Worker<'a> {
     compute: Option<Compute>,
     /// Loaded networks, the one used last at the end.
     models: Vec<(ModelSource, Arc<Backbone>)>,
+    /// The network that segments, where one was asked for.
+    segmenter: Option<(ModelSource, Option<SystemTime>, Arc<ClipSegModel>)>,
     texts: TextStore,
     ready: Option<Ready>,
     /// The recipe that `ready` follows, once it is wholly applied.
@@ -153,6 +156,7 @@ impl<'a> Worker<'a> {
             cache,
             compute: None,
             models: Vec::new(),
+            segmenter: None,
             texts: TextStore::new(),
             ready: None,
             applied: None,
@@ -260,7 +264,7 @@ impl<'a> Worker<'a> {
     /// The device, chosen at its first use.
     pub(super) fn compute(&mut self) -> Result<&Compute> {
         if self.compute.is_none() {
-            let compute = gpu::choose(self.options.device)?;
+            let compute = gpu::choose(self.options.device)?.in_precision(self.options.precision)?;
             if let Some(note) = compute.note.clone() {
                 self.shared.emit(Event::Warned(note));
             }
@@ -276,14 +280,33 @@ impl<'a> Worker<'a> {
         let entry = if let Some(at) = at {
             self.models.remove(at)
         } else {
-            let device = self.compute()?.device.clone();
-            let model = Arc::new(Backbone::load(&source, &device)?);
+            let (device, precision) = (self.compute()?.device.clone(), self.options.precision);
+            let model = Arc::new(Backbone::load(&source, &device)?.in_precision(precision)?);
             (source, model)
         };
         let model = entry.1.clone();
         self.models.push(entry);
         let surplus = self.models.len().saturating_sub(MODELS_KEPT);
         self.models.drain(..surplus);
+        Ok(model)
+    }
+
+    /// A network that segments, loaded at its first use; the last one is kept until its files change, as they do while one
+    /// is trained.
+    pub(super) fn segmenter(&mut self, name: &str) -> Result<Arc<ClipSegModel>> {
+        let source = ModelSource::resolve(name)?;
+        let stamp = match &source {
+            ModelSource::Folder(folder) => std::fs::metadata(folder.join("model.safetensors")).ok(),
+            _ => None,
+        };
+        let stamp = stamp.and_then(|file| file.modified().ok());
+        if let Some((.., model)) = self.segmenter.as_ref().filter(|(known, then, _)| (known, then) == (&source, &stamp))
+        {
+            return Ok(model.clone());
+        }
+        let device = self.compute()?.device.clone();
+        let model = Arc::new(ClipSegModel::load(&source, &device)?);
+        self.segmenter = Some((source, stamp, model.clone()));
         Ok(model)
     }
 
@@ -545,6 +568,14 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
+    /// The kind of features as the cache knows it: another precision gives other numbers.
+    pub(super) fn variant(&self, kind: &str) -> String {
+        match self.options.precision {
+            Precision::F32 => kind.to_owned(),
+            Precision::Bf16 => format!("{kind}-bf16"),
+        }
+    }
+
     /// Features of the photo at `path`, from the cache where its content is known.
     fn features_of(&mut self, path: &Path, recipe: &Recipe) -> Result<(Arc<PhotoFacts>, Arc<PhotoFeatures>, Timings)> {
         let Some(ready) = &self.ready else { return Err(Error::bug("features were asked for without a model.")) };
@@ -556,7 +587,7 @@ impl<'a> Worker<'a> {
             photo: facts.sha256.clone(),
             model: ready.networks.model().info().sha256.clone(),
             memory_model: ready.networks.separate_memory().map(|memory| memory.info().sha256.clone()),
-            variant: ready.networks.variant(recipe)?,
+            variant: self.variant(&ready.networks.variant(recipe)?),
         };
         if let Some(features) = self.cache.get(&key) {
             return Ok((facts, features, timings));

@@ -12,6 +12,7 @@ use burn::backend::wgpu::{RuntimeOptions, WgpuBackend, WgpuDevice, WgpuInitError
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::linear::{Precision, has_bf16, no_bf16};
 use crate::{Error, Result};
 
 /// What the user asks for with `--device`.
@@ -70,6 +71,8 @@ pub struct Compute {
     /// For people, e.g. `CPU (AMD EPYC, 2 threads)` or `NVIDIA GeForce RTX 4070 (Vulkan)`.
     pub name: String,
     pub kind: DeviceKind,
+    /// How the networks' linear layers multiply there.
+    pub precision: Precision,
     /// Why it is not what one might expect, as a sentence: a graphics adapter is there but could not be opened.
     pub note: Option<String>,
 }
@@ -80,7 +83,27 @@ impl Compute {
         let threads = rayon::current_num_threads();
         let plural = if threads == 1 { "" } else { "s" };
         let name = format!("CPU ({}, {threads} thread{plural})", processor_name());
-        Self { device: Device::flex(), name, kind: DeviceKind::Cpu, note: None }
+        Self { device: Device::flex(), name, kind: DeviceKind::Cpu, precision: Precision::F32, note: None }
+    }
+}
+
+impl Compute {
+    /// The same device with the networks in `precision`, which its name then says.
+    ///
+    /// # Errors
+    /// [`Error::Device`] for [`Precision::Bf16`] on a graphics adapter, or on a processor without AVX-512 BF16.
+    pub fn in_precision(self, precision: Precision) -> Result<Self> {
+        match (precision, self.kind) {
+            (Precision::F32, _) => Ok(Self { precision, ..self }),
+            (Precision::Bf16, DeviceKind::Cpu) if has_bf16() => {
+                Ok(Self { precision, name: format!("{}, bf16", self.name), ..self })
+            }
+            (Precision::Bf16, DeviceKind::Cpu) => Err(no_bf16()),
+            (Precision::Bf16, _) => Err(Error::device(format!(
+                "`--precision bf16` is for processors, but networks run on {}. Leave it out, or add `--device cpu`.",
+                self.name
+            ))),
+        }
     }
 }
 
@@ -208,7 +231,13 @@ fn open(adapter: &Adapter) -> Result<Compute, String> {
     };
     let opened = catch_unwind(AssertUnwindSafe(attempt)).unwrap_or_else(|_| Err("its driver failed".into()));
     match opened {
-        Ok(device) => Ok(Compute { device, name: adapter.name.clone(), kind: adapter.kind(), note: None }),
+        Ok(device) => Ok(Compute {
+            device,
+            name: adapter.name.clone(),
+            kind: adapter.kind(),
+            precision: Precision::F32,
+            note: None,
+        }),
         Err(reason) => Err(format!(
             "The graphics adapter {} cannot be used: {reason}. Update its driver, or go on with `--device cpu`.",
             adapter.name

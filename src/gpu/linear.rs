@@ -318,10 +318,12 @@ pub fn with_precision<M: Module>(module: M, precision: Precision) -> Result<M> {
     match precision {
         Precision::F32 => Ok(module),
         Precision::Bf16 if has_bf16() => Ok(module.map(&mut ToBf16 { path: Vec::new() })),
-        Precision::Bf16 => Err(Error::device(
-            "This processor has no AVX-512 BF16, which `--precision bf16` needs. Leave the option out.",
-        )),
+        Precision::Bf16 => Err(no_bf16()),
     }
+}
+
+pub(super) fn no_bf16() -> Error {
+    Error::device("This processor has no AVX-512 BF16, which `--precision bf16` needs. Leave the option out.")
 }
 
 /// Narrows the weights of linear layers inside `blocks`. The others see few rows, and their forward pass is burn's own.

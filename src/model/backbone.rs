@@ -13,6 +13,7 @@ use super::features::{VisionFeatures, Want};
 use super::preprocess::{Geometry, PreparedImage};
 use super::source::{ModelInfo, ModelKind, ModelSource};
 use super::vit_model::VitModel;
+use crate::gpu::linear::Precision;
 use crate::photo::Photo;
 use crate::{Error, Result};
 
@@ -36,7 +37,7 @@ impl Backbone {
         let vit = |model: VitModel| Self::Vit(Box::new(model));
         let id = source.id();
         match source {
-            ModelSource::Pocket => clip(),
+            ModelSource::Pocket | ModelSource::PocketSeg => clip(),
             ModelSource::File(path) => VitModel::load_file(id, path, device).map(vit),
             ModelSource::Folder(folder) => match kind_of(folder)? {
                 Kind::Known(ModelKind::Clip) => clip(),
@@ -45,6 +46,17 @@ impl Backbone {
                 Kind::Unconfigured => VitModel::load_file(id, &folder.join(WEIGHTS), device).map(vit),
             },
         }
+    }
+
+    /// The same network with its blocks' linear layers in `precision`.
+    ///
+    /// # Errors
+    /// [`Error::Device`] where the processor cannot do it.
+    pub fn in_precision(self, precision: Precision) -> Result<Self> {
+        Ok(match self {
+            Self::Clip(model) => Self::Clip(Box::new(model.in_precision(precision)?)),
+            Self::Vit(model) => Self::Vit(Box::new(model.in_precision(precision)?)),
+        })
     }
 
     /// Name, fingerprint and sizes.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::source::{POCKET, models_dir};
+use super::source::{POCKET, POCKET_SEG, models_dir};
 use crate::{Error, Result};
 
 /// One published model.
@@ -87,16 +87,20 @@ pub struct Listed {
     pub summary: String,
 }
 
-/// The embedded model, the catalogue, and what else is installed.
+/// The embedded models, the catalogue, and what else is installed.
 pub fn listed() -> Result<Vec<Listed>> {
     let installed = installed()?;
-    let mut rows = vec![Listed {
-        id: POCKET.to_owned(),
+    let embedded = |id: &str, summary: &str| Listed {
+        id: id.to_owned(),
         installed: true,
         megabytes: 0,
         licence: "as this program".to_owned(),
-        summary: "embedded: trained on procedural parts only".to_owned(),
-    }];
+        summary: summary.to_owned(),
+    };
+    let mut rows = vec![
+        embedded(POCKET, "embedded: trained on procedural parts only"),
+        embedded(POCKET_SEG, "embedded: segments by words, trained on procedural parts only"),
+    ];
     let entries = catalog()?;
     let known: Vec<String> = entries.iter().map(|entry| entry.id.clone()).collect();
     rows.extend(entries.into_iter().map(|entry| Listed {

@@ -13,9 +13,10 @@ use super::open_clip;
 use super::passes::{self, PassOutput};
 use super::pocket;
 use super::preprocess::{Geometry, PreparedImage, Preprocessor};
-use super::source::{ModelInfo, ModelSource};
+use super::source::{ModelInfo, ModelSource, segments_only};
 use super::tokenizer::Tokenizer;
 use super::weights::{self, WeightFiles};
+use crate::gpu::linear::{Precision, with_precision};
 use crate::photo::Photo;
 use crate::{Error, Result, report};
 
@@ -50,6 +51,7 @@ impl ClipModel {
                 let sha256 = fingerprint(&described, &files);
                 Self::assemble(source.id(), sha256, config, preprocessor, tokenizer, &files, device)
             }
+            ModelSource::PocketSeg => Err(segments_only(&source.id())),
             ModelSource::Folder(folder) => Self::load_folder(source.id(), folder, device),
             ModelSource::File(path) => Err(Error::model(
                 "A lone weight file is read as a plain ViT, which has no text tower. Choose the folder of a CLIP model.",
@@ -98,6 +100,14 @@ impl ClipModel {
     /// Name, fingerprint and sizes.
     pub fn info(&self) -> &ModelInfo {
         &self.info
+    }
+
+    /// The same model with its blocks' linear layers in `precision`.
+    ///
+    /// # Errors
+    /// As [`with_precision`].
+    pub fn in_precision(self, precision: Precision) -> Result<Self> {
+        Ok(Self { network: with_precision(self.network, precision)?, ..self })
     }
 
     /// Where the network lives.

@@ -243,6 +243,12 @@ impl Decoder {
     }
 }
 
+/// The decoder without its towers, as the embedded model keeps it: its weights are named as in a whole folder.
+#[derive(Module, Debug)]
+pub struct Lone {
+    pub decoder: Decoder,
+}
+
 /// CLIP and the decoder.
 #[derive(Module, Debug)]
 pub struct ClipSeg {

@@ -6,12 +6,14 @@ use std::path::Path;
 use burn::tensor::{Device, Tensor, TensorData, activation};
 
 use super::clip_model::{ClipModel, encode_texts};
-use super::clipseg::{ClipSeg, ClipSegConfig, Decoder, DecoderConfig};
+use super::clipseg::{ClipSeg, ClipSegConfig, Decoder, DecoderConfig, Lone};
 use super::config::ClipConfig;
-use super::fingerprint::fingerprint_of_folder;
+use super::fingerprint::{fingerprint, fingerprint_of_folder};
+use super::names::Naming;
 use super::passes::{read, stacked};
+use super::pocket;
 use super::preprocess::{Geometry, PreparedImage, Preprocessor};
-use super::source::{ModelInfo, ModelSource};
+use super::source::{ModelInfo, ModelSource, POCKET, POCKET_SEG};
 use super::tokenizer::Tokenizer;
 use super::weights::{self, WeightFiles};
 use crate::photo::Photo;
@@ -43,18 +45,58 @@ pub struct ClipSegModel {
 }
 
 impl ClipSegModel {
-    /// Loads a folder in the Hugging Face layout. Takes seconds.
+    /// Loads `pocket-seg`, or a folder in the Hugging Face layout. Takes seconds for a large model.
     ///
     /// # Errors
     /// [`Error::Input`] for a source that is no such folder, [`Error::Model`] for files that do not fit.
     pub fn load(source: &ModelSource, device: &Device) -> Result<Self> {
-        let ModelSource::Folder(folder) = source else {
-            return Err(Error::input(format!(
-                "`{}` cannot segment by words. Choose a CLIPSeg model: `hairline models pull CIDAS/clipseg-rd64-refined`, or a folder.",
+        match source {
+            ModelSource::PocketSeg => Self::embedded(source.id(), device),
+            ModelSource::Folder(folder) => Self::open(source.id(), folder, device).map_err(|error| error.at(folder)),
+            ModelSource::Pocket | ModelSource::File(_) => Err(Error::input(format!(
+                "`{}` cannot segment by words. Choose `{POCKET_SEG}`, or a CLIPSeg model: `hairline models pull \
+                 CIDAS/clipseg-rd64-refined`, or a folder.",
                 source.id()
-            )));
-        };
-        Self::open(source.id(), folder, device).map_err(|error| error.at(folder))
+            ))),
+        }
+    }
+
+    /// Whether `source` is a model of this kind, as far as its configuration tells.
+    ///
+    /// # Errors
+    /// [`Error::Io`] for a configuration that is there but cannot be read.
+    pub fn is(source: &ModelSource) -> Result<bool> {
+        let ModelSource::Folder(folder) = source else { return Ok(*source == ModelSource::PocketSeg) };
+        let path = folder.join("config.json");
+        if !path.is_file() {
+            return Ok(false);
+        }
+        let text =
+            std::fs::read_to_string(&path).map_err(|e| Error::io("Cannot read the model's config.json", &path, &e))?;
+        Ok(serde_json::from_str::<serde_json::Value>(&text).is_ok_and(|json| json["model_type"] == "clipseg"))
+    }
+
+    fn embedded(id: String, device: &Device) -> Result<Self> {
+        let clip = ClipModel::load(&ModelSource::Pocket, device)?;
+        let config = ClipSegConfig::parse(pocket::SEG_CONFIG)?;
+        let preprocessor = Preprocessor::parse(pocket::SEG_PREPROCESSOR, config.clip.vision_config.image_size as u32)?;
+        let files = WeightFiles::embedded(pocket::SEG_WEIGHTS_NAME, pocket::SEG_WEIGHTS).named(Naming::ClipSeg);
+        let described = [
+            ("config.json", pocket::SEG_CONFIG.as_bytes()),
+            ("preprocessor_config.json", pocket::SEG_PREPROCESSOR.as_bytes()),
+            // The towers and their tokenizer.
+            (POCKET, clip.info().sha256.as_bytes()),
+        ];
+        let sha256 = fingerprint(&described, &files);
+        let Lone { decoder } = files.load_into(Lone { decoder: Decoder::new(&config, device) }, device)?;
+        Ok(Self {
+            info: ModelInfo::of_clip(id, sha256, &config.clip),
+            preprocessor,
+            tokenizer: clip.tokenizer().clone(),
+            network: ClipSeg { clip: clip.network().clone(), decoder },
+            config,
+            device: device.clone(),
+        })
     }
 
     fn open(id: String, folder: &Path, device: &Device) -> Result<Self> {
@@ -101,6 +143,25 @@ impl ClipSegModel {
         report::write_file(&folder.join("tokenizer.json"), |out| out.write_all(tokenizer.as_bytes()))?;
         let network = ClipSeg { clip: self.network.clip.clone(), decoder: decoder.clone() };
         weights::save_clipseg(&network, &folder.join("model.safetensors"), weights::Precision::F32)
+    }
+
+    /// The same model for inputs of another size: the whole photo is squeezed to `side` pixels.
+    #[must_use]
+    pub fn squashed(self, side: u32) -> Self {
+        Self { preprocessor: self.preprocessor.squashed(side), ..self }
+    }
+
+    /// Writes what `pocket-seg` keeps of a model whose towers are those of `pocket`: configuration, preprocessing, and
+    /// the decoder as f16.
+    ///
+    /// # Errors
+    /// [`Error::Io`] naming the file.
+    pub fn save_decoder(&self, folder: &Path) -> Result<()> {
+        report::create_folder(folder)?;
+        report::write_json(&folder.join("config.json"), &self.config)?;
+        report::write_json(&folder.join("preprocessor_config.json"), &self.preprocessor.to_json())?;
+        let lone = Lone { decoder: self.network.decoder.clone() };
+        weights::save_decoder(&lone, &folder.join(pocket::SEG_WEIGHTS_NAME), weights::Precision::F16)
     }
 
     /// The network itself, for training.

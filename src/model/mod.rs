@@ -35,5 +35,5 @@ pub use clip_model::ClipModel;
 pub use clipseg_model::{ClipSegModel, ProbabilityMap};
 pub use features::{LayerFeatures, VisionFeatures, Want};
 pub use preprocess::{Geometry, PreparedImage};
-pub use source::{ModelInfo, ModelKind, ModelSource, POCKET, folder_of, models_dir};
+pub use source::{ModelInfo, ModelKind, ModelSource, POCKET, POCKET_SEG, folder_of, models_dir};
 pub use vit_model::VitModel;

@@ -12,12 +12,16 @@ use crate::{Error, Result};
 
 /// Name of the embedded model.
 pub const POCKET: &str = "pocket";
+/// Name of the embedded model that segments.
+pub const POCKET_SEG: &str = "pocket-seg";
 
 /// Where to load a model from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ModelSource {
     /// The small model compiled into the program.
     Pocket,
+    /// The towers of [`ModelSource::Pocket`] with a CLIPSeg decoder, compiled into the program.
+    PocketSeg,
     /// A folder in the Hugging Face layout.
     Folder(PathBuf),
     /// One safetensors file of a plain ViT under timm's names, without a configuration.
@@ -25,10 +29,13 @@ pub enum ModelSource {
 }
 
 impl ModelSource {
-    /// `pocket`, an existing folder or safetensors file, or a catalogue id whose files were downloaded.
+    /// `pocket`, `pocket-seg`, an existing folder or safetensors file, or a catalogue id whose files were downloaded.
     pub fn resolve(name: &str) -> Result<Self> {
         if name == POCKET {
             return Ok(Self::Pocket);
+        }
+        if name == POCKET_SEG {
+            return Ok(Self::PocketSeg);
         }
         let path = Path::new(name);
         if path.is_dir() {
@@ -57,6 +64,7 @@ impl ModelSource {
     pub fn id(&self) -> String {
         match self {
             Self::Pocket => POCKET.to_owned(),
+            Self::PocketSeg => POCKET_SEG.to_owned(),
             Self::File(path) => path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
             Self::Folder(path) => {
                 let whole = path.canonicalize().unwrap_or_else(|_| path.clone());
@@ -174,6 +182,13 @@ impl ModelInfo {
             max_tokens: 0,
         }
     }
+}
+
+/// The refusal of a model that gives no features of its own.
+pub(super) fn segments_only(id: &str) -> Error {
+    Error::input(format!(
+        "`{id}` segments by words and nothing else. Use it with `hairline segment`, or choose `{POCKET}` here."
+    ))
 }
 
 #[cfg(test)]

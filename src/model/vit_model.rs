@@ -14,6 +14,7 @@ use super::source::{ModelInfo, ModelKind};
 use super::vision_transformer::{VisionTransformer, VitConfig};
 use super::weights::WeightFiles;
 use super::{dinov2, timm};
+use crate::gpu::linear::{Precision, with_precision};
 use crate::photo::Photo;
 use crate::{Error, Result};
 
@@ -70,6 +71,14 @@ impl VitModel {
     /// Name, fingerprint and sizes.
     pub fn info(&self) -> &ModelInfo {
         &self.info
+    }
+
+    /// The same model with its blocks' linear layers in `precision`.
+    ///
+    /// # Errors
+    /// As [`with_precision`].
+    pub fn in_precision(self, precision: Precision) -> Result<Self> {
+        Ok(Self { network: with_precision(self.network, precision)?, ..self })
     }
 
     /// Where the network lives.

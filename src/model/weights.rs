@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::clip::Clip;
-use super::clipseg::ClipSeg;
+use super::clipseg::{ClipSeg, Lone};
 use super::names::{Naming, Slot, is_no_weight, slot};
 use crate::{Error, Result};
 
@@ -401,6 +401,11 @@ pub fn save(clip: &Clip, path: &Path, precision: Precision) -> Result<()> {
 /// The same for a CLIPSeg network.
 pub fn save_clipseg(network: &ClipSeg, path: &Path, precision: Precision) -> Result<()> {
     save_as(network, Naming::ClipSeg, path, precision)
+}
+
+/// The same for a CLIPSeg decoder alone.
+pub fn save_decoder(decoder: &Lone, path: &Path, precision: Precision) -> Result<()> {
+    save_as(decoder, Naming::ClipSeg, path, precision)
 }
 
 fn save_as<M: Module>(module: &M, naming: Naming, path: &Path, precision: Precision) -> Result<()> {

@@ -24,6 +24,8 @@ mod time;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use image::{GrayImage, ImageFormat, RgbImage};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -213,7 +215,7 @@ impl WorstPictures {
         if let Some(mask) = mask {
             images::outline(&mut small, mask);
         }
-        Ok(Self { photo: html::base64(&jpeg(&small)?), heatmap: html::base64(&jpeg(&overlaid)?) })
+        Ok(Self { photo: base64(&jpeg(&small)?), heatmap: base64(&jpeg(&overlaid)?) })
     }
 }
 
@@ -259,10 +261,24 @@ pub fn write_json(path: &Path, document: &impl Serialize) -> Result<PathBuf> {
 /// # Errors
 /// [`Error::Io`] naming the file.
 pub fn write_png(path: &Path, picture: &image::DynamicImage) -> Result<PathBuf> {
+    let bytes = png(picture)?;
+    write_file(path, |out| out.write_all(&bytes))
+}
+
+/// A picture as the bytes of a PNG.
+///
+/// # Errors
+/// [`Error::Bug`] for a kind of pixel that PNG does not know.
+pub fn png(picture: &image::DynamicImage) -> Result<Vec<u8>> {
     // PNG needs a writer that can seek; pictures are small beside the networks' memory.
     let mut bytes = std::io::Cursor::new(Vec::new());
     picture.write_to(&mut bytes, ImageFormat::Png).map_err(|e| Error::bug(format!("a picture is no PNG ({e}).")))?;
-    write_file(path, |out| out.write_all(bytes.get_ref()))
+    Ok(bytes.into_inner())
+}
+
+/// Bytes as text for pages and JSON (RFC 4648, with padding).
+pub fn base64(bytes: &[u8]) -> String {
+    BASE64.encode(bytes)
 }
 
 fn jpeg(picture: &RgbImage) -> Result<Vec<u8>> {

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use image::{GrayImage, Rgb, RgbImage};
 
-use super::html::{LOGO, STYLE, base64, escape};
+use super::base64;
+use super::html::{LOGO, STYLE, escape};
 use super::images::thumbnail;
 use super::lettering::{Style, Weight, mix};
 use crate::Result;
@@ -16,7 +17,7 @@ use crate::segment::evaluate::ClassOverlap;
 use crate::segment::{Evaluation, Layer, PhotoOverlap};
 
 /// Colours that colour-blind eyes tell apart (Okabe and Ito 2008), for the first to the eighth prompt and again.
-const COLOURS: [[u8; 3]; 8] = [
+pub const COLOURS: [[u8; 3]; 8] = [
     [230, 159, 0],
     [86, 180, 233],
     [0, 158, 115],
@@ -42,22 +43,40 @@ pub fn probability(map: &AnomalyMap) -> GrayImage {
 
 /// The photo with every mask over it; later prompts lie on top.
 pub fn overlay(photo: &RgbImage, layers: &[Layer], threshold: f32) -> RgbImage {
+    let mut masks = Vec::new();
+    for (layer, colour) in layers.iter().zip(COLOURS.iter().cycle()) {
+        let mask = super::images::mask(&layer.map, threshold);
+        masks.push(Masked { words: &layer.prompt, colour: *colour, mask });
+    }
+    overlay_of(photo, &masks)
+}
+
+/// One mask of a picture.
+#[derive(Clone, Debug)]
+pub struct Masked<'a> {
+    pub words: &'a str,
+    pub colour: [u8; 3],
+    /// Not 0 inside, of the photo's size.
+    pub mask: GrayImage,
+}
+
+/// As [`overlay`], of masks that somebody else decided.
+pub fn overlay_of(photo: &RgbImage, masks: &[Masked<'_>]) -> RgbImage {
     let (width, height) = photo.dimensions();
-    let mut picture = RgbImage::from_pixel(width, height + LINE * layers.len() as u32, Rgb(STRIP));
+    let mut picture = RgbImage::from_pixel(width, height + LINE * masks.len() as u32, Rgb(STRIP));
     image::imageops::replace(&mut picture, photo, 0, 0);
-    for (index, layer) in layers.iter().enumerate() {
-        let colour = COLOURS[index % COLOURS.len()];
-        let inside: Vec<bool> = layer.map.at_photo_size().into_iter().map(|score| score >= threshold).collect();
-        tint(&mut picture, &inside, width, height, colour);
+    for (index, Masked { words, colour, mask }) in masks.iter().enumerate() {
+        let inside: Vec<bool> = mask.iter().map(|value| *value > 0).collect();
+        tint(&mut picture, &inside, width, height, *colour);
         let top = height + LINE * index as u32;
         for y in top + 6..top + LINE - 6 {
             for x in 8..(8 + LINE - 12).min(width) {
-                picture.put_pixel(x, y, Rgb(colour));
+                picture.put_pixel(x, y, Rgb(*colour));
             }
         }
         let style = Style { px: 14.0, weight: Weight::Regular, colour: INK };
-        let words = format!("{}  {:.2} %", layer.prompt, layer.share * 100.0);
-        style.draw(&mut picture, 28.0, top as f32 + LINE as f32 / 2.0, &words);
+        let share = inside.iter().filter(|inside| **inside).count() as f64 / inside.len().max(1) as f64;
+        style.draw(&mut picture, 28.0, top as f32 + LINE as f32 / 2.0, &format!("{words}  {:.2} %", share * 100.0));
     }
     picture
 }

@@ -6,4 +6,4 @@ pub mod guided;
 pub mod predict;
 
 pub use evaluate::{Evaluation, PhotoOverlap, evaluate};
-pub use predict::{Layer, SegmentOptions, segment};
+pub use predict::{Layer, SegmentOptions, probabilities, segment, sharpened};

@@ -85,27 +85,52 @@ pub fn segment(
     prompts: &[(String, Vec<f32>)],
     options: &SegmentOptions,
 ) -> Result<Vec<Layer>> {
-    options.check()?;
     let embeddings: Vec<Vec<f32>> = prompts.iter().map(|(_, embedding)| embedding.clone()).collect();
-    let maps = match options.tile {
-        Some(tile) if tile < photo.width().max(photo.height()) => {
-            tiled(model, photo, &embeddings, tile, options.overlap)?
-        }
-        _ => whole(model, photo, &embeddings)?,
-    };
-    let guide = options.guided.map(|how| (how, brightness(photo)));
+    let mut maps = probabilities(model, photo, &embeddings, options, |_, _| true)?;
+    if let Some(how) = options.guided {
+        maps = sharpened(&maps, photo, how);
+    }
     let (width, height) = (photo.width() as usize, photo.height() as usize);
-    let layers = prompts.iter().zip(maps).map(|((prompt, _), mut scores)| {
-        if let Some((how, guide)) = &guide {
-            scores = guided::filter(&scores, guide, width, height, *how);
-            scores.par_iter_mut().for_each(|p| *p = p.clamp(0.0, 1.0));
-        }
+    let layers = prompts.iter().zip(maps).map(|((prompt, _), scores)| {
         let share = scores.iter().filter(|p| **p >= options.threshold).count() as f32 / scores.len() as f32;
         let map = AnomalyMap { width, height, photo_width: photo.width(), photo_height: photo.height(), scores };
         let regions = find_regions(&map, options.threshold, options.top_k, options.min_area_px, |p| p);
         Layer { prompt: prompt.clone(), map, regions, share }
     });
     Ok(layers.collect())
+}
+
+/// The network's probabilities for each prompt, `[height × width]` of the photo, row by row, in [0, 1]: whole or in tiles,
+/// before edges and threshold. `progress` gets the tiles that are through and their number, and says whether to go on.
+///
+/// # Errors
+/// As [`segment`]; [`Error::Cancelled`] when `progress` says so.
+pub fn probabilities(
+    model: &ClipSegModel,
+    photo: &Photo,
+    prompts: &[Vec<f32>],
+    options: &SegmentOptions,
+    progress: impl FnMut(usize, usize) -> bool,
+) -> Result<Vec<Vec<f32>>> {
+    options.check()?;
+    match options.tile {
+        Some(tile) if tile < photo.width().max(photo.height()) => {
+            tiled(model, photo, prompts, tile, options.overlap, progress)
+        }
+        _ => whole(model, photo, prompts),
+    }
+}
+
+/// Probability maps at the photo's size with their edges taken from the photo.
+pub fn sharpened(maps: &[Vec<f32>], photo: &Photo, how: Guided) -> Vec<Vec<f32>> {
+    let guide = brightness(photo);
+    let (width, height) = (photo.width() as usize, photo.height() as usize);
+    let sharpen = |map: &Vec<f32>| {
+        let mut map = guided::filter(map, &guide, width, height, how);
+        map.par_iter_mut().for_each(|p| *p = p.clamp(0.0, 1.0));
+        map
+    };
+    maps.iter().map(sharpen).collect()
 }
 
 fn whole(model: &ClipSegModel, photo: &Photo, prompts: &[Vec<f32>]) -> Result<Vec<Vec<f32>>> {
@@ -115,12 +140,23 @@ fn whole(model: &ClipSegModel, photo: &Photo, prompts: &[Vec<f32>]) -> Result<Ve
 }
 
 /// Each tile weighs most in its middle, so that its borders, where the network sees least, hardly count.
-fn tiled(model: &ClipSegModel, photo: &Photo, prompts: &[Vec<f32>], tile: u32, overlap: f32) -> Result<Vec<Vec<f32>>> {
+fn tiled(
+    model: &ClipSegModel,
+    photo: &Photo,
+    prompts: &[Vec<f32>],
+    tile: u32,
+    overlap: f32,
+    mut progress: impl FnMut(usize, usize) -> bool,
+) -> Result<Vec<Vec<f32>>> {
     let (width, height) = (photo.width(), photo.height());
     let mut sums = vec![vec![0.0f32; (width * height) as usize]; prompts.len()];
     let mut weights = vec![0.0f32; (width * height) as usize];
-    for (y, tile_height) in places(height, tile, overlap) {
-        for &(x, tile_width) in &places(width, tile, overlap) {
+    let (down, across) = (places(height, tile, overlap), places(width, tile, overlap));
+    for (row, &(y, tile_height)) in down.iter().enumerate() {
+        for (column, &(x, tile_width)) in across.iter().enumerate() {
+            if !progress(row * across.len() + column, down.len() * across.len()) {
+                return Err(Error::Cancelled);
+            }
             let crop = imageops::crop_imm(&photo.pixels, x, y, tile_width, tile_height).to_image();
             let maps = whole(model, &Photo::from_pixels(crop, &photo.path), prompts)?;
             for row in 0..tile_height {

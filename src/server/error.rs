@@ -66,14 +66,12 @@ impl ApiError {
     }
 
     /// 404.
-    pub fn not_found(path: &str) -> Self {
-        let message = if path == "/segment" {
-            "This server does not segment: the command line does (`hairline segment`). /openapi.json lists what there is."
-                .to_owned()
-        } else {
-            "There is nothing at this path. /openapi.json lists what there is.".to_owned()
-        };
-        Self::new(StatusCode::NOT_FOUND, "not_found", message)
+    pub fn not_found() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            "There is nothing at this path. /openapi.json lists what there is.",
+        )
     }
 
     /// 404: the route is there, what it shows is not.

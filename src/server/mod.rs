@@ -20,6 +20,7 @@ mod overlay;
 mod recorder;
 mod routes;
 mod schema;
+mod segments;
 mod state;
 mod words;
 
@@ -35,6 +36,7 @@ pub use state::Limits;
 
 use crate::engine::{Engine, EngineOptions};
 use crate::history::History;
+use crate::model::ModelSource;
 use crate::{Error, Recipe, Result};
 
 /// How often the wish to stop is looked for.
@@ -51,6 +53,8 @@ pub struct ServerOptions {
     pub limits: Limits,
     /// Where verdicts are kept.
     pub history: Option<History>,
+    /// The model that segments; loaded when it is first asked for.
+    pub segment_model: String,
 }
 
 /// Serves until `stop` says so, and finishes what was accepted. `ready` is told the address once requests are taken.
@@ -65,7 +69,9 @@ pub fn serve(
     stop: impl Fn() -> bool,
     ready: impl FnOnce(SocketAddr),
 ) -> Result<()> {
-    let ServerOptions { listen: address, guard, limits, history } = options;
+    let ServerOptions { listen: address, guard, limits, history, segment_model } = options;
+    // A name that means nothing should not wait for the first request.
+    ModelSource::resolve(&segment_model)?;
     if !address.ip().is_loopback() && guard.token.is_none() {
         return Err(Error::input(format!(
             "{address} can be reached from other machines, so a token is needed: give --token-file FILE, or listen on 127.0.0.1."
@@ -95,6 +101,7 @@ pub fn serve(
         recorder,
         inspector,
         batcher,
+        segment_model,
     });
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

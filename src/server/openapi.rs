@@ -4,7 +4,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::error::ErrorBody;
-use super::{labels, routes, words};
+use super::{labels, routes, segments, words};
 
 /// The document of every route.
 pub fn document() -> utoipa::openapi::OpenApi {
@@ -24,6 +24,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
         labels::classify,
         words::upload,
         words::batch_similarity,
+        segments::segment,
         routes::history,
         routes::figures,
     ),

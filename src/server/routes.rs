@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
-use axum::http::{StatusCode, Uri, header};
+use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
@@ -20,6 +20,7 @@ use super::metrics;
 use super::observe::observe;
 use super::overlay::overlay;
 use super::schema::{Health, HistoryPage, HistoryQuery, InspectForm, Inspected, Models};
+use super::segments;
 use super::state::App;
 use super::words;
 use crate::history::{Filter, NewEntry, moment};
@@ -40,8 +41,9 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/classify", post(labels::classify))
         .route("/upload", post(words::upload))
         .route("/batch/similarity", post(words::batch_similarity))
+        .route("/segment", post(segments::segment))
         .route("/history", get(history))
-        .fallback(async |uri: Uri| ApiError::not_found(uri.path()))
+        .fallback(async || ApiError::not_found())
         .method_not_allowed_fallback(async || ApiError::method())
         .layer(middleware::from_fn_with_state(app.clone(), observe))
         .with_state(app)

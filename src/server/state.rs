@@ -56,6 +56,8 @@ pub struct App {
     pub recorder: Option<Recorder>,
     pub inspector: Inspector,
     pub batcher: Batcher,
+    /// The model of `/segment`.
+    pub segment_model: String,
 }
 
 /// The folder of the files in hand; removed with all that is in it when the server ends.

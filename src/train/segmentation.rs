@@ -2,6 +2,10 @@
 //! for each class, photos varied, wrong words with an empty answer. What the frozen tower says of each varied photo is
 //! computed once and kept, so that a processor can train. A run that was stopped, even killed, goes on where it was.
 
+mod base;
+mod pace;
+mod progress;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -9,7 +13,7 @@ use std::time::Instant;
 use burn::module::Module;
 use burn::tensor::{Device, FloatDType, Tensor, TensorData};
 use image::{GrayImage, imageops};
-use rand::seq::SliceRandom as _;
+use rand::seq::{IndexedRandom as _, SliceRandom as _};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -26,6 +30,10 @@ use crate::model::clipseg::Decoder;
 use crate::model::{ClipSegModel, PreparedImage};
 use crate::photo::Photo;
 use crate::{Error, Result, anomaly, report};
+
+pub use base::base;
+pub use pace::{Forecast, Pace};
+pub use progress::{Judged, TrainEvent};
 
 /// Bytes of features kept at most.
 const MOST_BYTES: usize = 8 << 30;
@@ -50,7 +58,8 @@ pub struct SegmentTraining {
     pub clip_norm: f32,
     pub bce_weight: f64,
     pub dice_weight: f64,
-    /// Share of the examples that get wrong words and an empty answer, in [0, 1).
+    /// Share of the examples that get words for what the photo does not show (another class, or anything else) and an
+    /// empty answer, in [0, 1). Photos that show no class are such examples always.
     pub negatives: f64,
     /// Versions of each photo (the first is the photo itself), ≥ 1.
     pub variants: usize,
@@ -138,24 +147,25 @@ pub struct EpochFigures {
 }
 
 impl EpochFigures {
-    fn line(&self) -> String {
-        let figure = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.3}"));
-        format!(
-            "epoch {}: BCE {:.4}, Dice loss {:.4}; validation IoU {}, Dice {} (best {} at threshold {})",
-            self.epoch,
-            self.bce,
-            self.dice_loss,
-            figure(self.iou),
-            figure(self.dice),
-            figure(self.best_dice),
-            figure(self.best_threshold)
-        )
+    /// What was found on the validation photos.
+    pub fn judged(&self) -> Judged {
+        let Self { iou, dice, best_threshold, best_dice, .. } = *self;
+        Judged { iou, dice, best_threshold, best_dice }
+    }
+}
+
+impl std::fmt::Display for EpochFigures {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { epoch, bce, dice_loss, .. } = self;
+        write!(f, "epoch {epoch}: BCE {bce:.4}, Dice loss {dice_loss:.4}; {}", self.judged())
     }
 }
 
 /// What came of a run.
 #[derive(Clone, Debug)]
 pub struct Trained {
+    /// What the decoder gave before it was trained.
+    pub base: Judged,
     /// Every epoch of the run, those before a resumption too.
     pub epochs: Vec<EpochFigures>,
     /// The epoch whose decoder is in `model`.
@@ -196,8 +206,8 @@ struct Progress {
 
 /// Trains the decoder of `base` on `train`, judges it on `validation` after each epoch, and keeps in `out`: `model/` (the
 /// best epoch, a CLIPSeg folder), `last.safetensors` and `optimiser-<epoch>.bpk` (to go on from), `curves.csv` and
-/// `training.ron`. A run with the same settings that was stopped goes on. `report` gets lines of progress and says whether
-/// to go on.
+/// `training.ron`. A run with the same settings that was stopped goes on. `report` gets what happens and says whether to
+/// go on.
 ///
 /// # Errors
 /// [`Error::Input`] for settings out of range, photos or masks that cannot be used, an `out` of another run, and a loss
@@ -208,7 +218,7 @@ pub fn train(
     validation: &MaskedFolder,
     settings: &SegmentTraining,
     out: &Path,
-    mut report: impl FnMut(&str) -> bool,
+    mut report: impl FnMut(&TrainEvent) -> bool,
 ) -> Result<Trained> {
     settings.check()?;
     report::create_folder(out)?;
@@ -216,6 +226,7 @@ pub fn train(
     let device = base.device().clone().autodiff();
     settings.precision.check(&device)?;
     let mut decoder = start(&base, settings.seed, &device)?;
+    let untrained = decoder.clone().valid();
     let mut stepper = Stepper::new(settings.precision, f64::from(settings.clip_norm));
     let mut progress = Progress { settings: settings.clone(), data, epochs: Vec::new(), best: 0, scale: stepper.scale };
     if let Some(mut saved) = Checkpoint::<Progress>::open(out)? {
@@ -229,18 +240,19 @@ pub fn train(
         decoder = install(decoder, std::mem::take(&mut saved.weights))?;
         progress = saved.progress;
         stepper.scale = progress.scale;
-        report(&format!("Going on after epoch {}.", progress.epochs.len()));
+        report(&TrainEvent::Resumed(progress.epochs.clone()));
     }
     let phrases = Phrases::new(&base, settings)?;
     let mut examples = Vec::new();
+    let versions = train.photos.len() * settings.variants + validation.photos.len();
+    let mut reading =
+        |done| if report(&TrainEvent::Reading { done, total: versions }) { Ok(()) } else { Err(Error::Cancelled) };
     for (index, photo) in train.photos.iter().enumerate() {
-        if !report(&format!("reading photo {} of {}", index + 1, train.photos.len())) {
-            return Err(Error::Cancelled);
-        }
         for version in 0..settings.variants {
+            reading(examples.len())?;
             examples.push(Example::new(&base, photo, &phrases, version, settings.seed ^ index as u64)?);
         }
-        let bytes = examples[0].bytes() * (train.photos.len() * settings.variants + validation.photos.len());
+        let bytes = examples[0].bytes() * versions;
         if bytes > MOST_BYTES {
             return Err(Error::input(format!(
                 "The features of all photos would take {:.1} GB of memory. Use fewer --variants or a smaller --input.",
@@ -248,13 +260,24 @@ pub fn train(
             )));
         }
     }
-    let held = validation.photos.iter().map(|photo| Held::new(&base, photo, &phrases)).collect::<Result<Vec<_>>>()?;
+    let mut held = Vec::new();
+    for photo in &validation.photos {
+        reading(examples.len() + held.len())?;
+        held.push(Held::new(&base, photo, &phrases)?);
+    }
     report::write_file(&out.join("training.ron"), |file| {
         let text = ron::ser::to_string_pretty(settings, ron::ser::PrettyConfig::default());
         file.write_all(text.map_err(std::io::Error::other)?.as_bytes())
     })?;
 
-    let per_epoch = train.photos.len() * phrases.classes.len();
+    let judging = |report: &mut dyn FnMut(&TrainEvent) -> bool, decoder: &Decoder| {
+        let mut told = |done, total| report(&TrainEvent::Judging { done, total });
+        judge(decoder, &held, &phrases, base.device(), &mut told).map(|sweep| Judged::of(&sweep))
+    };
+    let before = judging(&mut report, &untrained)?;
+    report(&TrainEvent::Base(before));
+    let every = phrases.occurrences(train);
+    let per_epoch = every.len();
     let batches = per_epoch.div_ceil(settings.batch_size);
     let steps = batches.div_ceil(settings.accumulate);
     let total = steps * settings.epochs;
@@ -263,18 +286,16 @@ pub fn train(
     let (mut done, mut busy) = (0usize, 0.0f64);
     for epoch in progress.epochs.len()..settings.epochs {
         if settings.patience > 0 && epoch >= progress.best + settings.patience && progress.best > 0 {
-            report(&format!("Stopped early: no better Dice since epoch {}.", progress.best));
+            report(&TrainEvent::StoppedEarly { best: progress.best });
             break;
         }
         let started = Instant::now();
         let mut rng = ChaCha8Rng::seed_from_u64(settings.seed.wrapping_mul(0x9e37_79b9).wrapping_add(epoch as u64));
-        let mut order: Vec<(usize, usize)> = (0..train.photos.len())
-            .flat_map(|photo| (0..phrases.classes.len()).map(move |class| (photo, class)))
-            .collect();
+        let mut order = every.clone();
         order.shuffle(&mut rng);
         let mut sums = [0.0f64; 2];
         for (number, batch) in order.chunks(settings.batch_size).enumerate() {
-            let chosen: Vec<_> = batch.iter().map(|pick| phrases.pick(*pick, settings, &mut rng)).collect();
+            let chosen: Vec<_> = batch.iter().map(|pick| phrases.pick(*pick, train, settings, &mut rng)).collect();
             let (loss, terms) = losses(&decoder, &examples, &phrases, &chosen, settings, &device);
             if terms.iter().all(|term| term.is_finite()) {
                 sums.iter_mut().zip(terms).for_each(|(sum, term)| *sum += term * batch.len() as f64);
@@ -285,27 +306,26 @@ pub fn train(
                 decoder = stepper.step(schedule.rate(step), decoder)?;
             }
             done += batch.len();
-            let line = format!("epoch {} of {}, {} of {batches} batches", epoch + 1, settings.epochs, number + 1);
-            if !report(&line) {
+            let [bce, dice_loss] = terms;
+            let (epochs, batch) = (settings.epochs, number + 1);
+            if !report(&TrainEvent::Batch { epoch: epoch + 1, epochs, batch, batches, bce, dice_loss }) {
                 return Err(Error::Cancelled);
             }
         }
         busy += started.elapsed().as_secs_f64();
         let plain = decoder.clone().valid();
-        let sweep = judge(&plain, &held, &phrases, base.device())?;
-        let (fixed, best) = (sweep.at(0.5), sweep.best());
+        let Judged { iou, dice, best_threshold, best_dice } = judging(&mut report, &plain)?;
         let figures = EpochFigures {
             epoch: epoch + 1,
             rate: schedule.rate(epoch * steps),
             bce: sums[0] / per_epoch as f64,
             dice_loss: sums[1] / per_epoch as f64,
-            iou: fixed.iou(),
-            dice: fixed.dice(),
-            best_threshold: best.map(|(threshold, _)| threshold),
-            best_dice: best.and_then(|(_, overlap)| overlap.dice()),
+            iou,
+            dice,
+            best_threshold,
+            best_dice,
             seconds: started.elapsed().as_secs_f64(),
         };
-        report(&figures.line());
         progress.epochs.push(figures);
         let former = progress.best.checked_sub(1).map(|best| progress.epochs[best].dice);
         if former.is_none_or(|former| figures.dice > former) {
@@ -315,8 +335,12 @@ pub fn train(
         progress.scale = stepper.scale;
         Checkpoint::save(out, progress.epochs.len(), &progress, &collect(&decoder)?, &stepper.optimiser)?;
         write_curves(out, &progress.epochs)?;
+        if !report(&TrainEvent::Epoch(figures)) {
+            return Err(Error::Cancelled);
+        }
     }
     Ok(Trained {
+        base: before,
         best: progress.best,
         epochs: progress.epochs,
         folder: out.join("model"),
@@ -354,12 +378,40 @@ impl Phrases {
         Ok(Self { classes: settings.prompts.keys().cloned().collect(), of_class, wrong })
     }
 
-    fn pick(&self, (photo, class): (usize, usize), settings: &SegmentTraining, rng: &mut ChaCha8Rng) -> Pick {
+    /// Each class of each photo, and `None` once for a photo that shows no class.
+    fn occurrences(&self, folder: &MaskedFolder) -> Vec<(usize, Option<usize>)> {
+        let of_photo = |(index, photo): (usize, &MaskedPhoto)| {
+            let shown = (0..self.classes.len()).filter(|class| photo.masks.contains_key(&self.classes[*class]));
+            let mut shown: Vec<_> = shown.map(|class| (index, Some(class))).collect();
+            if shown.is_empty() {
+                shown.push((index, None));
+            }
+            shown
+        };
+        folder.photos.iter().enumerate().flat_map(of_photo).collect()
+    }
+
+    fn pick(
+        &self,
+        (photo, class): (usize, Option<usize>),
+        folder: &MaskedFolder,
+        settings: &SegmentTraining,
+        rng: &mut ChaCha8Rng,
+    ) -> Pick {
         let example = photo * settings.variants + rng.random_range(0..settings.variants);
-        let negative = rng.random_bool(settings.negatives);
-        let phrases = if negative { &self.wrong } else { &self.of_class[class] };
-        let prompt = phrases[rng.random_range(0..phrases.len())].clone();
-        Pick { example, prompt, class: (!negative).then_some(class) }
+        let class = class.filter(|_| !rng.random_bool(settings.negatives));
+        let phrases = if let Some(class) = class {
+            &self.of_class[class]
+        } else {
+            let masks = &folder.photos[photo].masks;
+            let absent: Vec<_> =
+                (0..self.classes.len()).filter(|class| !masks.contains_key(&self.classes[*class])).collect();
+            match absent.choose(rng) {
+                Some(class) if rng.random_bool(0.75) => &self.of_class[*class],
+                _ => &self.wrong,
+            }
+        };
+        Pick { example, prompt: phrases[rng.random_range(0..phrases.len())].clone(), class }
     }
 
     /// What stands for a class when it is judged: the mean of its phrases.
@@ -508,10 +560,19 @@ fn prompts<'a>(embeddings: impl ExactSizeIterator<Item = &'a Vec<f32>>, device: 
 }
 
 /// Every class of every validation photo at the photo's own size.
-fn judge(decoder: &Decoder, held: &[Held], phrases: &Phrases, device: &Device) -> Result<Sweep> {
+fn judge(
+    decoder: &Decoder,
+    held: &[Held],
+    phrases: &Phrases,
+    device: &Device,
+    mut progress: impl FnMut(usize, usize) -> bool,
+) -> Result<Sweep> {
     let mut sweep = Sweep::default();
     let means: Vec<Vec<f32>> = (0..phrases.classes.len()).map(|class| phrases.mean(class)).collect();
-    for Held { example, photo, truth } in held {
+    for (done, Held { example, photo, truth }) in held.iter().enumerate() {
+        if !progress(done, held.len()) {
+            return Err(Error::Cancelled);
+        }
         let reduced = decoder.reduce(stacked(&[example], device));
         let logits = decoder.forward_each(reduced, prompts(means.iter(), device), example.grid);
         let [_, height, width] = logits.dims();
@@ -641,7 +702,9 @@ mod tests {
         let settings = SegmentTraining { variants: 2, negatives: 0.3, accumulate: 2, batch_size: 1, ..settings(4) };
         let (whole, parts) = (dir.path().join("whole"), dir.path().join("parts"));
         train(base(), &photos, &photos, &settings, &whole, |_| true).unwrap();
-        let stopped = train(base(), &photos, &photos, &settings, &parts, |line| !line.starts_with("epoch 3 of"));
+        let stopped = train(base(), &photos, &photos, &settings, &parts, |event| {
+            !matches!(event, TrainEvent::Batch { epoch: 3, .. })
+        });
         assert!(matches!(stopped, Err(Error::Cancelled)));
         let resumed = train(base(), &photos, &photos, &settings, &parts, |_| true).unwrap();
         assert_eq!(resumed.epochs.len(), 4);

@@ -139,8 +139,17 @@ fn the_other_routes_answer_and_the_document_names_them_all() {
     server.get("/history").refusal(404, "no_history");
 
     let document = server.get("/openapi.json").success();
-    for route in ["/health", "/models", "/inspect", "/classify", "/upload", "/batch/similarity", "/history", "/metrics"]
-    {
+    for route in [
+        "/health",
+        "/models",
+        "/inspect",
+        "/classify",
+        "/upload",
+        "/batch/similarity",
+        "/segment",
+        "/history",
+        "/metrics",
+    ] {
         assert!(document["paths"][route].is_object(), "{route}");
     }
     // Every reference leads somewhere.

@@ -8,4 +8,5 @@ mod durability;
 mod hostile;
 mod inspecting;
 mod rules;
+mod segments;
 mod words;

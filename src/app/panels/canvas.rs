@@ -61,7 +61,8 @@ fn prefetch(desk: &mut Desk<'_>) {
     }
 }
 
-fn nothing_to_show(ui: &Ui, desk: &Desk<'_>, entry: &Entry, canvas: Rect) {
+/// In place of a photo that is not there.
+pub fn nothing_to_show(ui: &Ui, desk: &Desk<'_>, entry: &Entry, canvas: Rect) {
     let colours = palette(ui);
     let text = match &entry.outcome {
         Outcome::Failed(error) => error.to_string(),
@@ -361,7 +362,8 @@ fn crosshair(ui: &Ui, at: Pos2) {
     }
 }
 
-fn zoom_chip(ui: &Ui, port: &Viewport, canvas: Rect) {
+/// How large the photo is shown.
+pub fn zoom_chip(ui: &Ui, port: &Viewport, canvas: Rect) {
     let colours = palette(ui);
     let text = format!("{:.0} %", port.zoom * ui.pixels_per_point() * 100.0);
     let galley = ui.painter().layout_no_wrap(text, theme::small_font(), colours.ink_soft);

@@ -18,6 +18,7 @@ pub mod legend;
 pub mod prompt_section;
 pub mod quality_section;
 pub mod references_section;
+pub mod segment;
 pub mod sheets;
 pub mod status_bar;
 pub mod toasts;

@@ -124,7 +124,7 @@ fn menu_items(ui: &mut Ui, desk: &mut Desk<'_>, menu: Menu) {
             Command::OpenSamples
                 | Command::AddReferenceFolder
                 | Command::SaveRecipe
-                | Command::ExportAll
+                | Command::ExportCoco
                 | Command::CopyReport
                 | Command::LastPhoto
                 | Command::Undecide
@@ -134,6 +134,8 @@ fn menu_items(ui: &mut Ui, desk: &mut Desk<'_>, menu: Menu) {
                 | Command::ExportEvaluation
                 | Command::LabelsFromClasses
                 | Command::StopLab
+                | Command::StopSegmenting
+                | Command::UseTrained
                 | Command::AddModelFolder
                 | Command::ClearFocus
                 | Command::OpenBenchReport

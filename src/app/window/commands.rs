@@ -4,7 +4,7 @@ use egui::Rect;
 
 use super::{THRESHOLD_STEP, Window};
 use crate::app::action::Action;
-use crate::app::background::{Purpose, Question};
+use crate::app::background::{FolderUse, Purpose, Question};
 use crate::app::command::Command;
 use crate::app::photo_list::{Decision, Focus, Rule};
 use crate::app::session::Page;
@@ -43,6 +43,8 @@ impl Window {
             Action::History(wish) => self.wish_of_history(wish),
             Action::OpenPair(place) => self.open_pair(place),
             Action::OpenPairTable(path) => self.open_pair_table(path),
+            Action::Segment(wish) => self.carry_out_segment(wish),
+            Action::SetUpTraining(change) => change(&mut state.training.setup),
             Action::SetUpBench(change) => change(&mut state.bench_setup),
             Action::OpenWorst(class) => self.open_worst(&class),
             Action::Ask(place) => state.ask(place),
@@ -149,6 +151,19 @@ impl Window {
                 }
             }
             Command::StopLab => state.stop_lab(),
+            Command::ExportMasks => self.background.ask(Question::FolderFor(FolderUse::Masks)),
+            Command::ExportCoco => self.background.ask(Question::FolderFor(FolderUse::Coco)),
+            Command::StopSegmenting => state.stop_segmenting(),
+            Command::ChooseTrainData => self.background.ask(Question::FolderFor(FolderUse::TrainData)),
+            Command::ChooseTrainValidation => self.background.ask(Question::FolderFor(FolderUse::TrainValidation)),
+            Command::ChooseTrainOut => self.background.ask(Question::FolderFor(FolderUse::TrainOut)),
+            Command::StartTraining => self.start_training(),
+            Command::StopTraining => {
+                if let Some(run) = &state.training.run {
+                    run.stop.store(true, std::sync::atomic::Ordering::Relaxed);
+                }
+            }
+            Command::UseTrained => self.use_trained(),
             Command::ChooseBenchFolder => self.background.ask(Question::BenchFolder),
             Command::ChooseBenchOut => self.background.ask(Question::BenchOut),
             Command::AddModelFolder => self.background.ask(Question::ModelFolder),

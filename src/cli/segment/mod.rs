@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 
 use super::console::Console;
 use super::{Common, interrupt};
-use crate::model::{ClipSegModel, ModelSource};
+use crate::model::{ClipSegModel, ModelSource, POCKET_SEG};
 use crate::{Error, Result, gpu};
 
 /// Arguments of `hairline segment`.
@@ -47,7 +47,7 @@ pub fn run(args: SegmentArgs, common: &Common, console: &Console) -> Result<()> 
 
 /// The model that `--model` names.
 fn load(common: &Common, console: &Console) -> Result<ClipSegModel> {
-    let source = ModelSource::resolve(common.model.as_deref().unwrap_or("pocket"))?;
+    let source = ModelSource::resolve(common.model.as_deref().unwrap_or(POCKET_SEG))?;
     let compute = gpu::choose(common.device)?;
     let model = ClipSegModel::load(&source, &compute.device)?;
     console.note(format!("Model {} on {}", model.info().id, compute.name));

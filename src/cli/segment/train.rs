@@ -3,18 +3,14 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use rand::SeedableRng as _;
-use rand::seq::SliceRandom as _;
-use rand_chacha::ChaCha8Rng;
 
 use super::prompts;
 use crate::cli::console::Console;
 use crate::cli::{Common, interrupt};
 use crate::dataset::masked::MaskedFolder;
-use crate::model::clipseg::DecoderConfig;
-use crate::model::{ClipModel, ClipSegModel, ModelSource};
+use crate::model::POCKET_SEG;
 use crate::train::precision::PrecisionPolicy;
-use crate::train::segmentation::{SegmentTraining, train};
+use crate::train::segmentation::{SegmentTraining, base, train};
 use crate::{Error, Result, gpu};
 
 /// Arguments of `hairline segment train`.
@@ -32,9 +28,9 @@ pub struct TrainArgs {
     /// Folder of the run; the trained model is its sub-folder `model`. A run that was stopped goes on
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Side of the square network input in pixels, where the decoder is new
-    #[arg(long, value_name = "PX", default_value_t = 256)]
-    input: u32,
+    /// Side of the square network input in pixels [default: the model's own; 256 where the decoder is new]
+    #[arg(long, value_name = "PX")]
+    input: Option<u32>,
     #[arg(long, value_name = "N", default_value_t = 30)]
     epochs: usize,
     #[arg(long, value_name = "N", default_value_t = 8)]
@@ -51,7 +47,7 @@ pub struct TrainArgs {
     /// Weight of the Dice loss
     #[arg(long, value_name = "W", default_value_t = 1.0)]
     dice_weight: f64,
-    /// Share of the examples with wrong words and an empty answer
+    /// Share of the examples with words for what the photo does not show, and an empty answer
     #[arg(long, value_name = "SHARE", default_value_t = 0.1)]
     negatives: f64,
     /// Versions of each photo (mirrored, cut, in other light) that are learned from
@@ -77,7 +73,7 @@ pub fn run(args: &TrainArgs, common: &Common, console: &Console) -> Result<()> {
     let seed = common.seed.unwrap_or(0);
     let validation = match &args.val {
         Some(dir) => MaskedFolder::open(dir)?,
-        None => split(&mut folder, seed)?,
+        None => folder.split(seed)?,
     };
     let compute = gpu::choose(common.device)?;
     let settings = SegmentTraining {
@@ -96,10 +92,7 @@ pub fn run(args: &TrainArgs, common: &Common, console: &Console) -> Result<()> {
         ..SegmentTraining::default()
     };
     settings.check()?;
-    if !(64..=2048).contains(&args.input) {
-        return Err(Error::input(format!("--input {} must lie between 64 and 2048 pixels.", args.input)));
-    }
-    let base = base(args, common, &compute.device)?;
+    let base = base(common.model.as_deref().unwrap_or(POCKET_SEG), args.input, &compute.device)?;
     console.note(format!(
         "Model {} on {} in {}; {} photos to learn from, {} to judge on",
         base.info().id,
@@ -109,11 +102,10 @@ pub fn run(args: &TrainArgs, common: &Common, console: &Console) -> Result<()> {
         validation.photos.len()
     ));
     let mut last = std::time::Instant::now();
-    let trained = train(base, &folder, &validation, &settings, &args.out, |line| {
-        let epoch = line.contains("BCE") || line.starts_with("Going") || line.starts_with("Stopped");
-        if epoch || last.elapsed().as_secs() >= 5 {
+    let trained = train(base, &folder, &validation, &settings, &args.out, |event| {
+        if event.is_milestone() || last.elapsed().as_secs() >= 5 {
             last = std::time::Instant::now();
-            console.note(line);
+            console.note(event.to_string());
         }
         !interrupt::wanted()
     })?;
@@ -132,42 +124,4 @@ pub fn run(args: &TrainArgs, common: &Common, console: &Console) -> Result<()> {
     }
     console.note(format!("Use it with --model {}", trained.folder.display()));
     Ok(())
-}
-
-/// A CLIPSeg model as it is, or a new decoder behind another CLIP.
-fn base(args: &TrainArgs, common: &Common, device: &burn::tensor::Device) -> Result<ClipSegModel> {
-    let source = ModelSource::resolve(common.model.as_deref().unwrap_or("pocket"))?;
-    if let ModelSource::Folder(folder) = &source {
-        let config = folder.join("config.json");
-        let text = std::fs::read_to_string(&config)
-            .map_err(|e| Error::io("Cannot read the model's config.json", &config, &e))?;
-        let kind = serde_json::from_str::<serde_json::Value>(&text).ok();
-        if kind.is_some_and(|json| json["model_type"] == "clipseg") {
-            return ClipSegModel::load(&source, device);
-        }
-    }
-    let clip = ClipModel::load(&source, device)?;
-    let vision = &clip.config().vision_config;
-    let (blocks, patch) = (vision.num_hidden_layers, vision.patch_size);
-    let decoder = DecoderConfig {
-        extract_layers: [1, 2, 3].map(|quarter| blocks * quarter / 4).to_vec(),
-        decoder_intermediate_size: if vision.hidden_size < 512 { 256 } else { 2048 },
-        use_complex_transposed_convolution: (patch / 4).pow(2) == patch,
-        ..DecoderConfig::default()
-    };
-    ClipSegModel::untrained(&clip, decoder, args.input)
-}
-
-/// Takes every fifth photo, after shuffling by the seed, out of `folder`.
-fn split(folder: &mut MaskedFolder, seed: u64) -> Result<MaskedFolder> {
-    if folder.photos.len() < 2 {
-        return Err(Error::input("One photo is too few to learn from and to judge on. Add photos, or give --val."));
-    }
-    let mut photos = std::mem::take(&mut folder.photos);
-    photos.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-    let mut validation = photos.split_off(photos.len() - (photos.len() / 5).max(1));
-    photos.sort_by(|a, b| a.path.cmp(&b.path));
-    validation.sort_by(|a, b| a.path.cmp(&b.path));
-    folder.photos = photos;
-    Ok(MaskedFolder { classes: folder.classes.clone(), photos: validation })
 }

@@ -2,6 +2,7 @@
 //! is made from a classification or from inspections; each format writes that. Reading labels is in `dataset::labels`.
 
 mod coco;
+pub mod coco_masks;
 mod fiftyone;
 mod label_studio;
 
