@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use bench::Driver;
 use egui::{Key, Modifiers, Pos2};
 use egui_kittest::kittest::Queryable as _;
-use hairline::app::segmenting::Prompt;
+use hairline::app::segmenting::{Prompt, decide};
 use hairline::app::testing::photo;
 use hairline::dataset::coco_masks::CocoMasks;
 use hairline::gpu::Compute;
@@ -47,9 +47,12 @@ fn on_the_page() -> Driver {
     driver
 }
 
+/// The share inside a layer's mask, once what is on view is decided.
 fn share(driver: &mut Driver, layer: usize) -> Option<f32> {
-    let segmenting = &driver.window().state.segmenting;
-    segmenting.decided.as_ref()?.layers.get(layer).map(|layer| layer.share)
+    let state = &driver.window().state;
+    let photo = state.photos.get(state.selected?)?.path.clone();
+    let now = decide::key(&state.segmenting.subjects(&photo));
+    state.segmenting.decided_of(&now)?.layers.get(layer).map(|layer| layer.share)
 }
 
 /// Drags over the middle of the photo on view.
@@ -79,9 +82,9 @@ fn words_become_layers_with_thresholds_of_their_own() {
     assert_eq!(asked, 2);
 
     // A threshold decides without the network.
-    driver.window().state.edit_segment("Threshold", |setup| setup.layers[0].threshold = 0.999_999);
+    driver.window().state.edit_segment("Threshold", |setup| setup.layers[0].threshold = 0.99);
     driver.until("deciding again", |d| share(d, 0) == Some(0.0) && d.has("0.00 % of the photo · 0 regions"));
-    driver.window().state.edit_segment("Threshold", |setup| setup.layers[0].threshold = 1e-6);
+    driver.window().state.edit_segment("Threshold", |setup| setup.layers[0].threshold = 0.01);
     driver.until("deciding once more", |d| share(d, 0) == Some(1.0));
     assert!(driver.has("100.00 % of the photo · 1 region"));
     assert_eq!(driver.window().state.segmenting.maps.len(), 2);
@@ -108,16 +111,16 @@ fn the_brush_corrects_a_mask_and_the_files_tell() {
     let mut driver = on_the_page();
     driver.click("Find crack");
     driver.until("the map", |d| d.has("% of the photo"));
-    driver.window().state.edit_segment("Threshold", |setup| setup.layers[0].threshold = 0.999_999);
+    driver.window().state.edit_segment("Threshold", |setup| setup.layers[0].threshold = 0.99);
     driver.until("nothing inside", |d| share(d, 0) == Some(0.0));
     driver.click("Brush");
     let middle = driver.harness.get_by_label("Photo with masks").rect().center();
     drag(&mut driver, middle, middle + egui::vec2(60.0, 0.0));
-    driver.until("painting", |d| d.has("· 1 stroke") && share(d, 0) > Some(0.0));
+    driver.until("painting", |d| d.has("· 1 stroke") && share(d, 0).is_some_and(|share| share > 0.0));
     let painted = share(&mut driver, 0).unwrap();
     driver.click("Eraser");
     drag(&mut driver, middle, middle + egui::vec2(20.0, 0.0));
-    driver.until("erasing", |d| d.has("· 2 strokes") && share(d, 0) < Some(painted));
+    driver.until("erasing", |d| d.has("· 2 strokes") && share(d, 0).is_some_and(|share| share < painted));
     driver.key(Modifiers::COMMAND, Key::Z);
     driver.until("undo of a stroke", |d| share(d, 0) == Some(painted));
     let state = &mut driver.window().state;

@@ -177,7 +177,9 @@ fn row(ui: &mut Ui, desk: &mut Desk<'_>, layer: &LayerSetup) {
         let tooltip = "Probability from which a pixel belongs to the mask. Lower takes in more. No network runs.";
         let threshold = SliderRow::new("Threshold", 0.01..=0.99, tooltip).default(0.5);
         ui.push_id(("threshold", id), |ui| {
-            if let Some(value) = threshold.show(ui, f64::from(layer.threshold)) {
+            // An f32 at the end of the slider lies beyond it by a hair, which would count as a change in every frame.
+            let now = (f64::from(layer.threshold) * 1e4).round() / 1e4;
+            if let Some(value) = threshold.show(ui, now) {
                 edit(desk, format!("Threshold of {name}"), move |setup| {
                     if let Some(layer) = setup.layer_mut(id) {
                         layer.threshold = value as f32;
