@@ -80,7 +80,7 @@ fn main() {
             exact.push(tight);
         }
     }
-    println!("  hairline, to 1e-3 in every weight: {:.0} ms", median(&own));
+    println!("  hairline, to 1e-4 in every weight: {:.0} ms", median(&own));
     for (name, peer) in [("as it comes (tol 1e-4, 100 steps)", &default), ("to the same accuracy (tol 1e-8)", &exact)] {
         if peer.len() == own.len() {
             let ratios: Vec<f64> = own.iter().zip(peer).map(|(own, peer)| own / peer).collect();

@@ -43,7 +43,7 @@ pub struct LogisticOptions {
 
 impl Default for LogisticOptions {
     fn default() -> Self {
-        Self { c: 1.0, class_weight: ClassWeight::None, tolerance: 1e-3, max_evaluations: 5000 }
+        Self { c: 1.0, class_weight: ClassWeight::None, tolerance: 1e-4, max_evaluations: 5000 }
     }
 }
 

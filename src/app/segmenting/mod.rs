@@ -479,7 +479,7 @@ mod tests {
         let photo = Path::new("a.png");
         let mut state = Segmenting::restore(SegmentSetup::default(), Vec::new());
         let id = state.setup.add(Prompt::Words("crack".to_owned()));
-        state.active = Some(id);
+        (state.active, state.radius) = (Some(id), 1);
         let key = state.needed(photo).remove(0);
         state.maps.add(vec![map(&key)]);
         state.settle(photo);
