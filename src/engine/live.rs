@@ -6,8 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::message::{Event, PhotoId, View};
-use super::state::Shared;
-use crate::anomaly::{Calibration, judge};
+use super::state::{References, Shared};
+use crate::anomaly::{Calibration, Evidence, judge};
 use crate::recipe::{Recipe, Stage};
 use crate::{Error, Result};
 
@@ -77,14 +77,19 @@ fn next(shared: &Shared, backlog: &mut VecDeque<PhotoId>) -> Option<Work> {
 
 /// Judges a photo with the newest recipe; `None` if it was not inspected.
 pub(super) fn judge_photo(shared: &Shared, id: PhotoId) -> Option<View> {
-    let (recipe, calibration) = shared.calibration();
-    judge_by(shared, id, &Standard { recipe, calibration })
+    let (recipe, known) = {
+        let state = shared.lock();
+        (state.recipe.clone(), state.photos.get(&id)?.clone())
+    };
+    let calibration = shared.calibration(&recipe, &known.references);
+    Some(view(id, known.evidence, recipe, calibration))
 }
 
 /// A recipe and what follows from it for every photo.
 #[derive(Clone, Debug)]
 pub struct Standard {
     recipe: Arc<Recipe>,
+    references: References,
     calibration: Arc<Calibration>,
 }
 
@@ -105,20 +110,22 @@ pub(super) fn standard(shared: &Shared, recipe: Arc<Recipe>) -> Result<Standard>
         return Err(Error::bug("a photo was to be judged by a recipe that needs other evidence."));
     }
     let calibration = Arc::new(Calibration::new(&references, &recipe));
-    Ok(Standard { recipe, calibration })
+    Ok(Standard { recipe, references, calibration })
 }
 
 /// Judges a photo with a recipe of its own; `None` if it was not inspected.
 pub(super) fn judge_by(shared: &Shared, id: PhotoId, standard: &Standard) -> Option<View> {
-    let evidence = shared.lock().photos.get(&id)?.evidence.clone();
-    let Standard { recipe, calibration } = standard.clone();
+    let known = shared.lock().photos.get(&id)?.clone();
+    let Standard { recipe, references, calibration } = standard.clone();
+    let calibration = if Arc::ptr_eq(&known.references, &references) {
+        calibration
+    } else {
+        Arc::new(Calibration::new(&known.references, &recipe))
+    };
+    Some(view(id, known.evidence, recipe, calibration))
+}
+
+fn view(id: PhotoId, evidence: Arc<Evidence>, recipe: Arc<Recipe>, calibration: Arc<Calibration>) -> View {
     let judgement = judge(&evidence, &recipe, &calibration);
-    Some(View {
-        id,
-        recipe,
-        inspection: Arc::new(judgement.inspection),
-        map: Arc::new(judgement.map),
-        evidence,
-        calibration,
-    })
+    View { id, recipe, inspection: Arc::new(judgement.inspection), map: Arc::new(judgement.map), evidence, calibration }
 }

@@ -29,18 +29,19 @@ impl std::fmt::Debug for Shared {
     }
 }
 
+/// Enough for the references in force and the ones before them.
+const CALIBRATIONS_KEPT: usize = 2;
+
 /// Everything behind the lock.
 pub(super) struct State {
     /// The newest recipe that was not refused.
     pub recipe: Arc<Recipe>,
     /// Counts recipes.
     pub generation: u64,
-    /// Counts sets of reference evidence.
-    pub references_version: u64,
-    /// Left-out evidence of the references, for calibration.
-    pub references: Arc<Vec<Arc<Evidence>>>,
-    /// Calibration for (generation, references_version), once somebody needed it.
-    pub calibration: Option<(u64, u64, Arc<Calibration>)>,
+    /// The references that photos are compared with from now on.
+    pub references: References,
+    /// The newest calibrations, each with what it follows from.
+    pub calibrations: VecDeque<(Arc<Recipe>, References, Arc<Calibration>)>,
     /// Jobs in order of arrival.
     pub jobs: VecDeque<Job>,
     /// Counts jobs and works of the lab, so that they go in order of arrival.
@@ -67,11 +68,17 @@ pub(super) struct State {
     pub stopping: bool,
 }
 
+/// Left-out evidence of the references, for calibration.
+pub(super) type References = Arc<Vec<Arc<Evidence>>>;
+
 /// An inspected photo.
 #[derive(Clone, Debug)]
 pub(super) struct Known {
     pub path: PathBuf,
     pub evidence: Arc<Evidence>,
+    /// What the evidence came of, and so what its thresholds must come of: a photo that waits for new evidence is judged
+    /// by the former references, never by a mixture.
+    pub references: References,
 }
 
 /// A job in the queue.
@@ -100,9 +107,8 @@ impl Shared {
             state: Mutex::new(State {
                 recipe: Arc::new(recipe),
                 generation: 1,
-                references_version: 0,
-                references: Arc::default(),
-                calibration: None,
+                references: References::default(),
+                calibrations: VecDeque::new(),
                 jobs: VecDeque::new(),
                 tickets: 0,
                 labs: VecDeque::new(),
@@ -225,21 +231,19 @@ impl Shared {
         self.live_bell.notify_all();
     }
 
-    /// Thresholds and scale for the newest recipe, computed at most once per recipe and set of references.
-    pub fn calibration(&self) -> (Arc<Recipe>, Arc<Calibration>) {
-        let state = self.lock();
-        let (generation, version) = (state.generation, state.references_version);
-        let recipe = state.recipe.clone();
-        if let Some((of_generation, of_version, calibration)) = &state.calibration
-            && (*of_generation, *of_version) == (generation, version)
-        {
-            return (recipe, calibration.clone());
-        }
-        let references = state.references.clone();
-        drop(state);
-        let calibration = Arc::new(Calibration::new(&references, &recipe));
-        self.lock().calibration = Some((generation, version, calibration.clone()));
-        (recipe, calibration)
+    /// Thresholds and scale of a recipe on references, computed once while they are in use.
+    pub fn calibration(&self, recipe: &Arc<Recipe>, references: &References) -> Arc<Calibration> {
+        let known = self.lock().calibrations.iter().find_map(|(of_recipe, of_references, calibration)| {
+            let same = Arc::ptr_eq(of_recipe, recipe) && Arc::ptr_eq(of_references, references);
+            same.then(|| calibration.clone())
+        });
+        known.unwrap_or_else(|| {
+            let calibration = Arc::new(Calibration::new(references, recipe));
+            let mut state = self.lock();
+            state.calibrations.push_front((recipe.clone(), references.clone(), calibration.clone()));
+            state.calibrations.truncate(CALIBRATIONS_KEPT);
+            calibration
+        })
     }
 }
 

@@ -223,6 +223,32 @@ fn references_can_be_added_and_taken_away_while_photos_are_open() {
 }
 
 #[test]
+fn a_photo_is_never_judged_by_references_that_its_evidence_does_not_know() {
+    let bench = Bench::new(|_, _| {});
+    let dir = bench.dir.path();
+    let photos: Vec<_> = (0..6).map(|i| (i, draw(dir, &format!("{i}.png"), i as u32, i % 2 == 1))).collect();
+    bench.engine.view(Some(5));
+    bench.inspect(1, &photos);
+    let before = inspections(&bench.until(finished));
+    let mut recipe = (*bench.engine.recipe()).clone();
+    recipe.references = (10..13).map(|i| draw(dir, &format!("r{i}.png"), i, false)).collect();
+    bench.engine.set_recipe(recipe.clone());
+    let mut events = bench.until(|event| matches!(event, Event::MemoryBuilt { .. }));
+    // An eager hand: all photos are judged again while most still wait for their new evidence.
+    recipe.top_k += 1;
+    bench.engine.set_recipe(recipe);
+    let known = |id| bench.engine.judged(id).unwrap();
+    events.extend(bench.until(|_| photos.iter().all(|(id, _)| known(*id).evidence.memory.is_some())));
+    let told = inspections(&events);
+    assert!(told.len() >= photos.len());
+    for (id, inspection) in told {
+        let was = &before.iter().find(|(other, _)| *other == id).unwrap().1;
+        let score = if inspection.p_value.is_some() { known(id).inspection.image_score } else { was.image_score };
+        assert_eq!(inspection.image_score, score, "photo {id} was judged by a mixture: {inspection:?}");
+    }
+}
+
+#[test]
 fn a_recipe_that_cannot_be_followed_is_refused_and_the_former_holds() {
     let bench = Bench::new(|_, _| {});
     bench.until(|event| matches!(event, Event::ModelLoaded { .. }));

@@ -381,9 +381,6 @@ impl<'a> Worker<'a> {
                 self.dirty = None;
                 let mut state = self.shared.lock();
                 state.stale = state.photos.keys().copied().collect();
-                state.judge_all();
-                drop(state);
-                self.shared.live_bell.notify_one();
             }
             // A newer recipe came, or the engine stops: `next` sees to it, and `dirty` remembers what is undone.
             Err(Error::Cancelled) => {}
@@ -508,9 +505,7 @@ impl<'a> Worker<'a> {
             let left_out = ready.detector.left_out_evidence(*index, facts.clone(), features, recipe);
             evidence.push(Arc::new(left_out));
         }
-        let mut state = self.shared.lock();
-        state.references = Arc::new(evidence);
-        state.references_version += 1;
+        self.shared.lock().references = Arc::new(evidence);
         Ok(())
     }
 
@@ -557,8 +552,10 @@ impl<'a> Worker<'a> {
         let (facts, features, timings) = self.features_of(path, &recipe)?;
         let Some(ready) = &self.ready else { return Err(Error::bug("a photo came before the model.")) };
         let evidence = ready.detector.evidence(facts, &features, &recipe, timings);
-        let known = Known { path: path.to_owned(), evidence: Arc::new(evidence) };
         let mut state = self.shared.lock();
+        let references = state.references.clone();
+        let known = Known { path: path.to_owned(), evidence: Arc::new(evidence), references };
+        state.stale.remove(&id);
         state.photos.insert(id, known);
         if state.viewed == Some(id) {
             state.view_dirty = true;
