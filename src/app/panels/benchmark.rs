@@ -4,7 +4,6 @@
 use egui::{Align, DragValue, Layout, ProgressBar, TextEdit, Ui, vec2};
 use egui_material_icons::icons::{ICON_ADD, ICON_FOLDER_OPEN, ICON_OPEN_IN_NEW, ICON_PLAY_ARROW, ICON_STOP_CIRCLE};
 
-use super::decision_sections::named;
 use super::status_bar::time_left;
 use crate::app::action::{Action, Desk};
 use crate::app::benchmark::{BenchRun, BenchSetup, BenchTable};
@@ -13,7 +12,7 @@ use crate::app::state::photos;
 use crate::app::theme::{self, palette};
 use crate::app::widgets::icon_button::text_button;
 use crate::app::widgets::table::{TableRow, table};
-use crate::app::widgets::{page, primary_button};
+use crate::app::widgets::{named_row, page, primary_button};
 use crate::bench::{FigureSet, Protocol, results};
 use crate::recipe::Method;
 
@@ -48,12 +47,7 @@ pub fn show(ui: &mut Ui, desk: &mut Desk<'_>) {
 }
 
 fn row(ui: &mut Ui, name: &str, tooltip: &str, body: impl FnOnce(&mut Ui)) {
-    let ink = palette(ui).ink_soft;
-    ui.horizontal(|ui| {
-        ui.set_min_height(7.0 * theme::GRID);
-        named(ui, NAME, egui::RichText::new(name).color(ink)).on_hover_text(tooltip);
-        body(ui);
-    });
+    named_row(ui, NAME, name, tooltip, body);
 }
 
 fn set(desk: &mut Desk<'_>, change: impl FnOnce(&mut BenchSetup) + 'static) {

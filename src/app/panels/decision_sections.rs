@@ -1,7 +1,7 @@
 //! The numbers of the recipe: weights, thresholds, and what needs the network again. Each says what it changes in the
 //! verdict.
 
-use egui::{Align, Label, Layout, Role, Sense, TextEdit, Ui, WidgetInfo, vec2};
+use egui::{Align, Layout, Role, Sense, TextEdit, Ui, WidgetInfo, vec2};
 use egui_material_icons::icons::ICON_RESTART_ALT;
 
 use crate::Recipe;
@@ -9,7 +9,7 @@ use crate::app::action::{Action, Desk};
 use crate::app::command::Command;
 use crate::app::theme::{self, palette};
 use crate::app::widgets::slider_row::NAME;
-use crate::app::widgets::{ICON_BUTTON, SliderRow, icon_button, section};
+use crate::app::widgets::{ICON_BUTTON, SliderRow, icon_button, named, section};
 use crate::recipe::{MemoryFeatures, Method, Normalisation};
 
 /// A section of the recipe whose fold is remembered.
@@ -30,16 +30,6 @@ pub fn titled(
             }
         })));
     }
-}
-
-/// A name on the left of a row, `width` points wide.
-pub fn named(ui: &mut Ui, width: f32, text: egui::RichText) -> egui::Response {
-    let layout = Layout::left_to_right(Align::Center);
-    ui.allocate_ui_with_layout(vec2(width, 16.0), layout, |ui| {
-        ui.set_min_width(width);
-        ui.add(Label::new(text).truncate())
-    })
-    .inner
 }
 
 /// One number of the recipe.

@@ -2,13 +2,12 @@
 
 use egui::{Align2, CursorIcon, Role, Sense, Ui, WidgetInfo, pos2, vec2};
 
-use super::decision_sections::named;
 use super::decision_sections::titled;
 use super::why;
 use crate::anomaly::{Region, Severity};
 use crate::app::action::{Action, Desk};
 use crate::app::theme::{self, palette};
-use crate::app::widgets::badge;
+use crate::app::widgets::{badge, named};
 
 /// Shows the tab.
 pub fn show(ui: &mut Ui, desk: &mut Desk<'_>) {

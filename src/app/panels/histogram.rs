@@ -1,11 +1,12 @@
 //! The scores of all photos with the threshold to drag. Bars carry the verdict's colour; the shaded band is "uncertain".
 
 use egui::{CursorIcon, Id, Sense, Stroke, Ui};
-use egui_plot::{AxisHints, Bar, BarChart, Plot, PlotBounds, PlotPoint, PlotPoints, Points, Span, VLine};
+use egui_plot::{AxisHints, Bar, BarChart, PlotBounds, PlotPoint, PlotPoints, Points, Span, VLine};
 
 use crate::anomaly::Verdict;
 use crate::app::action::Desk;
 use crate::app::theme::{self, palette};
+use crate::app::widgets::still_plot;
 
 const BINS: usize = 48;
 /// How close to a line it is caught, in points.
@@ -80,14 +81,7 @@ pub fn show(ui: &mut Ui, desk: &mut Desk<'_>) {
     });
     let tallest = histogram.tallest().max(1) as f64;
     let here = state.view.as_ref().map(|view| f64::from(view.inspection.image_score));
-    let plot = Plot::new("scores")
-        .allow_zoom(false)
-        .allow_drag(false)
-        .allow_scroll(false)
-        .allow_boxed_zoom(false)
-        .allow_double_click_reset(false)
-        .allow_axis_zoom_drag(false)
-        .show_background(false)
+    let plot = still_plot("scores")
         .show_grid([false, false])
         .custom_x_axes(vec![
             AxisHints::new_x()

@@ -7,7 +7,6 @@ use egui::text::{LayoutJob, TextWrapping};
 use egui::{Align, Align2, CursorIcon, Layout, Role, ScrollArea, Sense, TextEdit, Ui, WidgetInfo, pos2, vec2};
 use egui_material_icons::icons::{ICON_ADD_PHOTO_ALTERNATE, ICON_EDIT_NOTE, ICON_IOS_SHARE, ICON_TUNE};
 
-use super::decision_sections::named;
 use super::film_strip::paint_picture;
 use crate::anomaly::Verdict;
 use crate::app::action::{Action, Desk, HistoryWish};
@@ -17,7 +16,7 @@ use crate::app::photo_list::file_name;
 use crate::app::theme::{self, palette};
 use crate::app::widgets::badge::{paint_badge, text_at};
 use crate::app::widgets::icon_button::text_button;
-use crate::app::widgets::{badge, page, primary_button, segments};
+use crate::app::widgets::{badge, named, page, primary_button, segments};
 use crate::history::Entry;
 use crate::report::short_hash;
 

@@ -2,12 +2,12 @@
 
 use egui::{Id, Key, Modal, Modifiers, Role, ScrollArea, Sense, TextEdit, Ui, WidgetInfo, pos2, vec2};
 
-use super::decision_sections::named;
 use super::toasts;
 use crate::app::action::{Action, Desk};
 use crate::app::command::{self, COMMANDS, Command, HELD_KEYS, Menu, shortcut_text};
 use crate::app::state::Sheet;
 use crate::app::theme::{self, palette};
+use crate::app::widgets::named;
 
 /// Shows the sheet that is open, if any.
 pub fn show(ui: &mut Ui, desk: &mut Desk<'_>) {

@@ -2,20 +2,26 @@
 
 pub mod badge;
 pub mod bars;
+pub mod columns;
 pub mod figure;
 pub mod icon_button;
 pub mod matrix;
+pub mod named_row;
 pub mod page;
 pub mod section;
 pub mod segments;
 pub mod slider_row;
+pub mod still_plot;
 pub mod table;
 
 pub use badge::badge;
 pub use bars::bars;
+pub use columns::columns;
 pub use figure::{figure, share_bar};
 pub use icon_button::{ICON_BUTTON, icon_button, icon_toggle, primary_button};
+pub use named_row::{named, named_row};
 pub use page::page;
 pub use section::section;
 pub use segments::segments;
 pub use slider_row::SliderRow;
+pub use still_plot::still_plot;

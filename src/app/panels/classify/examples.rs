@@ -6,11 +6,10 @@ use egui_material_icons::icons::{ICON_ADD, ICON_FILE_OPEN, ICON_PLAY_ARROW, ICON
 use super::{NAME, edit, models, short};
 use crate::app::action::Desk;
 use crate::app::command::Command;
-use crate::app::panels::decision_sections::named;
 use crate::app::state::photos;
 use crate::app::theme::{self, palette};
 use crate::app::widgets::icon_button::text_button;
-use crate::app::widgets::primary_button;
+use crate::app::widgets::{named_row, primary_button};
 use crate::classify::HeadKind;
 
 /// Shows the settings and what can be done.
@@ -76,12 +75,7 @@ pub fn show(ui: &mut Ui, desk: &mut Desk<'_>) {
 }
 
 fn row(ui: &mut Ui, name: &str, tooltip: &str, body: impl FnOnce(&mut Ui)) {
-    let ink = palette(ui).ink_soft;
-    ui.horizontal(|ui| {
-        ui.set_min_height(7.0 * theme::GRID);
-        named(ui, NAME, egui::RichText::new(name).color(ink)).on_hover_text(tooltip);
-        body(ui);
-    });
+    named_row(ui, NAME, name, tooltip, body);
 }
 
 fn words(head: HeadKind) -> &'static str {

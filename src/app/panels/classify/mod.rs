@@ -13,7 +13,7 @@ use crate::app::classifying::{By, ClassifySetup};
 use crate::app::command::Command;
 use crate::app::theme::{self, palette};
 use crate::app::widgets::icon_button::text_button;
-use crate::app::widgets::{page, segments};
+use crate::app::widgets::{columns, page, segments};
 
 pub use predictions::matrix as predicted_matrix;
 
@@ -32,21 +32,7 @@ pub fn show(ui: &mut Ui, desk: &mut Desk<'_>) {
             By::Examples => examples::show(ui, desk),
         };
         if ui.available_width() >= WIDE {
-            let gap = 2.0 * theme::WIDE_GAP;
-            let left = ((ui.available_width() - gap) * 0.52).min(640.0);
-            ui.horizontal_top(|ui| {
-                ui.spacing_mut().item_spacing.x = gap;
-                ui.vertical(|ui| {
-                    ui.spacing_mut().item_spacing.x = theme::GAP;
-                    ui.set_width(left);
-                    editor(ui, desk);
-                });
-                ui.vertical(|ui| {
-                    ui.spacing_mut().item_spacing.x = theme::GAP;
-                    ui.set_max_width(ui.available_width().min(720.0));
-                    predictions::show(ui, desk);
-                });
-            });
+            columns(ui, 0.52, desk, editor, predictions::show);
         } else {
             editor(ui, desk);
             ui.add_space(theme::WIDE_GAP);

@@ -7,11 +7,10 @@ use egui_material_icons::icons::{ICON_ADD, ICON_CLOSE, ICON_LABEL, ICON_PLAY_ARR
 use super::{NAME, edit, models, short};
 use crate::app::action::Desk;
 use crate::app::command::Command;
-use crate::app::panels::decision_sections::named;
 use crate::app::state::photos;
 use crate::app::theme::{self, palette};
 use crate::app::widgets::icon_button::text_button;
-use crate::app::widgets::{ICON_BUTTON, SliderRow, icon_button, primary_button};
+use crate::app::widgets::{ICON_BUTTON, SliderRow, icon_button, named, primary_button};
 use crate::classify::{LabelPhrases, Part, Xray, XrayRow};
 
 /// Width of a figure of the x-ray.

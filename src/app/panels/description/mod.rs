@@ -12,13 +12,12 @@ use egui::{Align, Layout, Ui};
 use egui_material_icons::icons::{ICON_ADD, ICON_IOS_SHARE, ICON_WARNING};
 
 use super::classify::{models, short};
-use super::decision_sections::named;
 use crate::app::action::{Action, Desk};
 use crate::app::command::Command;
 use crate::app::describing::{Against, DescribeSetup, Describing, Made, POCKET_NOTE};
 use crate::app::theme::{self, Palette, palette};
 use crate::app::widgets::icon_button::text_button;
-use crate::app::widgets::{SliderRow, page, segments};
+use crate::app::widgets::{SliderRow, named, page, segments};
 use crate::matching::{DEFAULT_THRESHOLD, LENIENT_THRESHOLD, STRICT_THRESHOLD, Status};
 use crate::model::POCKET;
 

@@ -8,9 +8,8 @@ use egui::{Align2, Color32, Id, Rect, Role, Sense, StrokeKind, TextEdit, Ui, Wid
 use super::{NAME, edit, scale, separations, sign, threshold};
 use crate::app::action::Desk;
 use crate::app::describing::Said;
-use crate::app::panels::decision_sections::named;
 use crate::app::theme::{self, palette};
-use crate::app::widgets::bars;
+use crate::app::widgets::{bars, columns, named};
 use crate::matching::{ClaimOutcome, Holds, band, judge_match};
 
 /// Width of the page from which photo and outcome stand side by side.
@@ -28,23 +27,12 @@ pub fn show(ui: &mut Ui, desk: &mut Desk<'_>) {
         picture(ui, desk);
         return;
     }
-    let gap = 2.0 * theme::WIDE_GAP;
-    let left = ((ui.available_width() - gap) * 0.46).min(640.0);
-    ui.horizontal_top(|ui| {
-        ui.spacing_mut().item_spacing.x = gap;
-        ui.vertical(|ui| {
-            ui.spacing_mut().item_spacing.x = theme::GAP;
-            ui.set_width(left);
-            words(ui, desk);
-            ui.add_space(theme::WIDE_GAP);
-            picture(ui, desk);
-        });
-        ui.vertical(|ui| {
-            ui.spacing_mut().item_spacing.x = theme::GAP;
-            ui.set_max_width(ui.available_width().min(760.0));
-            outcome(ui, desk);
-        });
-    });
+    let left = |ui: &mut Ui, desk: &mut Desk<'_>| {
+        words(ui, desk);
+        ui.add_space(theme::WIDE_GAP);
+        picture(ui, desk);
+    };
+    columns(ui, 0.46, desk, left, outcome);
 }
 
 fn words(ui: &mut Ui, desk: &mut Desk<'_>) {

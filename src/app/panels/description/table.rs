@@ -5,17 +5,16 @@ use std::fmt::Write as _;
 
 use egui::{CursorIcon, DragValue, ProgressBar, Sense, Stroke, TextEdit, Ui, vec2};
 use egui_material_icons::icons::{ICON_FILE_OPEN, ICON_FOLDER_OPEN, ICON_PLAY_ARROW, ICON_STOP_CIRCLE};
-use egui_plot::{AxisHints, Bar, BarChart, Plot, PlotBounds, VLine};
+use egui_plot::{AxisHints, Bar, BarChart, PlotBounds, VLine};
 
 use super::{NAME, edit, rows, separations, show_as, threshold};
 use crate::app::action::{Action, Desk};
 use crate::app::classifying::LabJob;
 use crate::app::command::Command;
 use crate::app::describing::{Matched, OpenTable};
-use crate::app::panels::decision_sections::named;
 use crate::app::theme::{self, palette};
 use crate::app::widgets::icon_button::text_button;
-use crate::app::widgets::{figure, primary_button};
+use crate::app::widgets::{columns, figure, named_row, primary_button, still_plot};
 use crate::matching::{Choice, Label};
 
 /// Width of the page from which figures and histogram stand side by side.
@@ -33,20 +32,7 @@ pub fn show(ui: &mut Ui, desk: &mut Desk<'_>) {
     summary(ui, desk, &matched);
     ui.add_space(theme::WIDE_GAP);
     if ui.available_width() >= WIDE {
-        let gap = 2.0 * theme::WIDE_GAP;
-        let left = ((ui.available_width() - gap) * 0.5).min(640.0);
-        ui.horizontal_top(|ui| {
-            ui.spacing_mut().item_spacing.x = gap;
-            ui.vertical(|ui| {
-                ui.spacing_mut().item_spacing.x = theme::GAP;
-                ui.set_width(left);
-                histogram(ui, desk, &matched);
-            });
-            ui.vertical(|ui| {
-                ui.spacing_mut().item_spacing.x = theme::GAP;
-                decide(ui, desk, &matched);
-            });
-        });
+        columns(ui, 0.5, desk, |ui, desk| histogram(ui, desk, &matched), |ui, desk| decide(ui, desk, &matched));
     } else {
         histogram(ui, desk, &matched);
         ui.add_space(theme::GAP);
@@ -57,12 +43,7 @@ pub fn show(ui: &mut Ui, desk: &mut Desk<'_>) {
 }
 
 fn row(ui: &mut Ui, name: &str, tooltip: &str, body: impl FnOnce(&mut Ui)) {
-    let ink = palette(ui).ink_soft;
-    ui.horizontal(|ui| {
-        ui.set_min_height(7.0 * theme::GRID);
-        named(ui, NAME, egui::RichText::new(name).color(ink)).on_hover_text(tooltip);
-        body(ui);
-    });
+    named_row(ui, NAME, name, tooltip, body);
 }
 
 /// The file, what was understood of it, and the button.
@@ -321,15 +302,8 @@ fn histogram(ui: &mut Ui, desk: &mut Desk<'_>, matched: &Matched) {
     let margin = 0.02 * f64::from(to - from);
     let (low, high) = (f64::from(from.min(now)) - margin, f64::from(to.max(now)) + margin);
     let tallest = bars.tallest().max(1) as f64;
-    let plot = Plot::new("similarities")
+    let plot = still_plot("similarities")
         .height(HISTOGRAM)
-        .allow_zoom(false)
-        .allow_drag(false)
-        .allow_scroll(false)
-        .allow_boxed_zoom(false)
-        .allow_double_click_reset(false)
-        .allow_axis_zoom_drag(false)
-        .show_background(false)
         .show_grid([false, false])
         .custom_x_axes(vec![
             AxisHints::new_x()

@@ -1,12 +1,13 @@
 //! ROC and precision-recall curve of the photo score, with the place of the threshold in force.
 
 use egui::{Stroke, Ui};
-use egui_plot::{AxisHints, Line, LineStyle, MarkerShape, Plot, PlotBounds, PlotPoints, Points};
+use egui_plot::{AxisHints, Line, LineStyle, MarkerShape, PlotBounds, PlotPoints, Points};
 
 use super::heading;
 use crate::app::action::Desk;
 use crate::app::evaluation::{Curves, Evaluation};
 use crate::app::theme::{self, palette};
+use crate::app::widgets::still_plot;
 
 /// One of the two plots.
 struct Chart<'a> {
@@ -96,16 +97,9 @@ fn plot(ui: &mut Ui, chart: &Chart<'_>, side: f32) {
                 .tick_label_font(theme::small_font())
                 .tick_label_color(colours.ink_faint)
         };
-        let plot = Plot::new(chart.name)
+        let plot = still_plot(chart.name)
             .width(side)
             .height(side * 0.86)
-            .allow_zoom(false)
-            .allow_drag(false)
-            .allow_scroll(false)
-            .allow_boxed_zoom(false)
-            .allow_double_click_reset(false)
-            .allow_axis_zoom_drag(false)
-            .show_background(false)
             .grid_color(colours.line)
             .custom_x_axes(vec![ticks(AxisHints::new_x())])
             .custom_y_axes(vec![ticks(AxisHints::new_y()).min_thickness(28.0)])

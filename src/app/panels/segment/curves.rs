@@ -2,10 +2,11 @@
 //! before it was trained.
 
 use egui::{Color32, Stroke, Ui};
-use egui_plot::{AxisHints, Line, LineStyle, MarkerShape, Plot, PlotBounds, PlotPoints, Points};
+use egui_plot::{AxisHints, Line, LineStyle, MarkerShape, PlotBounds, PlotPoints, Points};
 
 use crate::app::theme::{self, palette};
 use crate::app::training::TrainRun;
+use crate::app::widgets::still_plot;
 use crate::app::widgets::table::{TableRow, table};
 use crate::report::segments::COLOURS;
 use crate::train::segmentation::Judged;
@@ -103,16 +104,9 @@ fn plot(ui: &mut Ui, title: &str, curves: &[Curve], epochs: f64, width: f32, top
         let ticks = |hints: AxisHints<'static>| {
             hints.label_spacing(20.0..=40.0).tick_label_font(theme::small_font()).tick_label_color(colours.ink_faint)
         };
-        let plot = Plot::new(title)
+        let plot = still_plot(title)
             .width(width)
             .height(width * 0.62)
-            .allow_zoom(false)
-            .allow_drag(false)
-            .allow_scroll(false)
-            .allow_boxed_zoom(false)
-            .allow_double_click_reset(false)
-            .allow_axis_zoom_drag(false)
-            .show_background(false)
             .grid_color(colours.line)
             .y_grid_spacer(egui_plot::uniform_grid_spacer(|_| [0.25, 0.5, 1.0]))
             .custom_x_axes(vec![ticks(AxisHints::new_x())])

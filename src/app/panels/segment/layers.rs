@@ -8,13 +8,13 @@ use egui_material_icons::icons::{
 use super::{colour_of, edit, short};
 use crate::app::action::Desk;
 use crate::app::command::Command;
-use crate::app::panels::decision_sections::{named, titled};
+use crate::app::panels::decision_sections::titled;
 use crate::app::segmenting::decide::DecidedLayer;
 use crate::app::segmenting::{DEFAULT_MODEL, LayerSetup, Prompt, Wish};
 use crate::app::theme::{self, palette};
 use crate::app::widgets::icon_button::text_button;
 use crate::app::widgets::table::{TableRow, table};
-use crate::app::widgets::{ICON_BUTTON, SliderRow, icon_button, icon_toggle};
+use crate::app::widgets::{ICON_BUTTON, SliderRow, icon_button, icon_toggle, named};
 
 /// Width of the names on the left of a row.
 const NAME: f32 = 96.0;

@@ -7,14 +7,13 @@ use super::{curves, photo, short};
 use crate::app::action::{Action, Desk};
 use crate::app::command::Command;
 use crate::app::panels::classify::models;
-use crate::app::panels::decision_sections::named;
 use crate::app::panels::status_bar::time_left;
 use crate::app::segmenting::DEFAULT_MODEL;
 use crate::app::state::photos;
 use crate::app::theme::{self, palette};
 use crate::app::training::{ClassBalance, TrainData, TrainRun, TrainSetup};
 use crate::app::widgets::icon_button::text_button;
-use crate::app::widgets::{icon_button, page, primary_button};
+use crate::app::widgets::{columns, icon_button, named_row, page, primary_button};
 use crate::report::segments::COLOURS;
 
 /// Width of the names on the left.
@@ -37,24 +36,13 @@ pub fn show(ui: &mut Ui, desk: &mut Desk<'_>) {
             ui.add_space(theme::GAP);
             start(ui, desk);
         };
-        let gap = 2.0 * theme::WIDE_GAP;
         if ui.available_width() >= WIDE {
-            let width = ((ui.available_width() - gap) * 0.48).min(640.0);
-            ui.horizontal_top(|ui| {
-                ui.spacing_mut().item_spacing.x = gap;
-                ui.vertical(|ui| {
-                    ui.spacing_mut().item_spacing.x = theme::GAP;
-                    ui.set_width(width);
-                    left(ui, desk);
-                    ui.add_space(theme::WIDE_GAP);
-                    data(ui, desk);
-                });
-                ui.vertical(|ui| {
-                    ui.spacing_mut().item_spacing.x = theme::GAP;
-                    ui.set_max_width(ui.available_width().min(760.0));
-                    outcome(ui, desk);
-                });
-            });
+            let left = |ui: &mut Ui, desk: &mut Desk<'_>| {
+                left(ui, desk);
+                ui.add_space(theme::WIDE_GAP);
+                data(ui, desk);
+            };
+            columns(ui, 0.48, desk, left, outcome);
         } else {
             left(ui, desk);
             ui.add_space(theme::WIDE_GAP);
@@ -66,12 +54,7 @@ pub fn show(ui: &mut Ui, desk: &mut Desk<'_>) {
 }
 
 fn row(ui: &mut Ui, name: &str, tooltip: &str, body: impl FnOnce(&mut Ui)) {
-    let ink = palette(ui).ink_soft;
-    ui.horizontal(|ui| {
-        ui.set_min_height(7.0 * theme::GRID);
-        named(ui, NAME, egui::RichText::new(name).color(ink)).on_hover_text(tooltip);
-        body(ui);
-    });
+    named_row(ui, NAME, name, tooltip, body);
 }
 
 fn set(desk: &mut Desk<'_>, change: impl FnOnce(&mut TrainSetup) + 'static) {
