@@ -1,11 +1,14 @@
-//! Pixel AUROC, AP, F1max and AUPRO of many maps against scikit-learn and the arithmetic of MVTec's evaluation in NumPy,
-//! from arrays in memory to figures; and the peak of this program's memory. The figures of both sides are compared too.
+//! Pixel AUROC, AP, F1max and AUPRO of many maps against scikit-learn with the arithmetic of MVTec's evaluation in NumPy
+//! and against anomalib, from arrays in memory to figures; and the peak of this program's memory. The figures are compared
+//! too.
 //!
-//! `cargo bench --bench pixel_metrics -- [--maps 100] [--side 1024] [--threads N] [--python PATH]`
-//! The peer needs a Python with numpy, scipy and scikit-learn; without one only our own time is printed.
+//! `cargo bench --bench pixel_metrics -- [--maps 100] [--side 1024] [--threads N] [--python PATH] [--anomalib PATH]`
+//! The peers need a Python with numpy, scipy and scikit-learn, and one with anomalib; without them only our own time is
+//! printed.
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 #![expect(clippy::unwrap_used, reason = "a benchmark may stop at the first thing that is not as expected")]
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
@@ -78,19 +81,25 @@ fn main() {
         println!("  its memory at the peak: {} MiB beside the arrays", after - before);
     }
     drop((scores, masks));
-    let peer = Command::new(&python)
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/pixel_metrics.py"))
-        .args([&scores_path, &masks_path])
-        .env("OMP_NUM_THREADS", threads.to_string())
-        .output();
-    let said = peer.ok().map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-    let numbers: Vec<f64> = said.split_whitespace().filter_map(|number| number.parse().ok()).collect();
-    let [time, ref theirs @ ..] = numbers[..] else {
-        println!("  no peer: {python} lacks numpy, scipy or scikit-learn");
-        return;
-    };
-    println!("  scikit-learn and NumPy: {time:.2} s, {:.1} times as long", time / own);
-    for (own, theirs) in own_figures.iter().zip(theirs) {
-        assert!((own - theirs).abs() < 1e-6, "{own} is not {theirs}");
+    let peers = [
+        ("scikit-learn and NumPy", python, "pixel_metrics.py", 1e-6),
+        ("anomalib", argument("--anomalib").unwrap_or_default(), "pixel_metrics_anomalib.py", 1e-2),
+    ];
+    for (name, python, script, tolerance) in peers.into_iter().filter(|(_, python, ..)| !python.is_empty()) {
+        let peer = Command::new(&python)
+            .arg(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers")).join(script))
+            .args([&scores_path, &masks_path])
+            .env("OMP_NUM_THREADS", threads.to_string())
+            .output();
+        let said = peer.ok().map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+        let numbers: Vec<f64> = said.split_whitespace().filter_map(|number| number.parse().ok()).collect();
+        let [time, ref theirs @ ..] = numbers[..] else {
+            println!("  no {name}: {python} lacks something that {script} needs");
+            continue;
+        };
+        println!("  {name}: {time:.2} s, {:.1} times as long", time / own);
+        for (own, theirs) in own_figures.iter().zip(theirs) {
+            assert!((own - theirs).abs() < tolerance, "{own} is not {theirs}");
+        }
     }
 }
