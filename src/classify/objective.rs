@@ -1,17 +1,15 @@
 //! What multinomial logistic regression minimises, with its gradient: one pass over the features per evaluation, each row
 //! read once for scores and gradient alike. Says nothing of how the minimum is found.
 
+use pulp::{Arch, Simd, WithSimd};
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
 use super::features::Features;
-use crate::gpu::simd::widest;
 
 /// Rows of features per task. Fixed, so that sums are the same with any number of threads.
 const ROWS_PER_TASK: usize = 128;
 /// Rows whose scores are computed together, so that a weight once loaded is used for all of them.
 const BLOCK: usize = 4;
-/// Numbers in a widest vector register, twice.
-const LANES: usize = 8;
 
 /// Mean weighted cross-entropy plus `penalty / 2 · ‖W‖²`. Parameters are `[classes, width]` weights and then `[classes]`
 /// intercepts, which are not penalised.
@@ -60,6 +58,7 @@ impl<'a> Objective<'a> {
     fn part(&self, task: usize, parameters: &[f64]) -> (f64, Vec<f64>) {
         let (width, classes) = (self.features.width(), self.classes);
         let (weights, intercepts) = parameters.split_at(classes * width);
+        let arch = Arch::new();
         let mut value = 0.0;
         let mut gradient = vec![0.0; parameters.len()];
         let (weight_slopes, intercept_slopes) = gradient.split_at_mut(classes * width);
@@ -71,7 +70,7 @@ impl<'a> Objective<'a> {
             let at: [usize; BLOCK] = std::array::from_fn(|i| (first + i).min(end - 1));
             let rows = at.map(|at| self.features.row(at));
             for (class, score) in scores.iter_mut().enumerate() {
-                *score = dot4(&weights[class * width..(class + 1) * width], rows[0], rows[1], rows[2], rows[3]);
+                *score = arch.dispatch(Dot { w: &weights[class * width..(class + 1) * width], rows });
                 for score in score {
                     *score += intercepts[class];
                 }
@@ -88,8 +87,8 @@ impl<'a> Objective<'a> {
             }
             for (class, slope) in scores.iter().enumerate() {
                 intercept_slopes[class] += slope.iter().sum::<f64>();
-                let target = &mut weight_slopes[class * width..(class + 1) * width];
-                add4(target, slope, rows[0], rows[1], rows[2], rows[3]);
+                let sum = &mut weight_slopes[class * width..(class + 1) * width];
+                arch.dispatch(Add { sum, factors: *slope, rows });
             }
             first += BLOCK;
         }
@@ -97,51 +96,58 @@ impl<'a> Objective<'a> {
     }
 }
 
-widest! {
-    /// Inner products of `w` with four rows.
-    fn dot4(w: &[f64], a: &[f64], b: &[f64], c: &[f64], d: &[f64]) -> [f64; BLOCK] = dot4_body
+/// Inner products of `w` with four rows.
+struct Dot<'a> {
+    w: &'a [f64],
+    rows: [&'a [f64]; BLOCK],
 }
 
-widest! {
-    /// Adds four rows to `sum`, each times its factor.
-    fn add4(sum: &mut [f64], factors: &[f64; BLOCK], a: &[f64], b: &[f64], c: &[f64], d: &[f64]) = add4_body
-}
+impl WithSimd for Dot<'_> {
+    type Output = [f64; BLOCK];
 
-#[expect(clippy::inline_always, reason = "bodies must be inlined into the function compiled for each processor")]
-#[inline(always)]
-fn mul_add<const FUSED: bool>(a: f64, b: f64, c: f64) -> f64 {
-    // Without the instruction `f64::mul_add` is a slow library call.
-    if FUSED { a.mul_add(b, c) } else { a * b + c }
-}
-
-#[expect(clippy::inline_always, reason = "bodies must be inlined into the function compiled for each processor")]
-#[inline(always)]
-fn dot4_body<const FUSED: bool>(w: &[f64], a: &[f64], b: &[f64], c: &[f64], d: &[f64]) -> [f64; BLOCK] {
-    let mut sums = [[0.0_f64; LANES]; BLOCK];
-    let (w_chunks, w_rest) = w.as_chunks::<LANES>();
-    let rows = [a.as_chunks::<LANES>(), b.as_chunks::<LANES>(), c.as_chunks::<LANES>(), d.as_chunks::<LANES>()];
-    let whole = w_chunks.len();
-    let chunks = rows.map(|(chunks, _)| &chunks[..whole]);
-    for at in 0..whole {
-        for (sum, row) in sums.iter_mut().zip(chunks) {
-            for lane in 0..LANES {
-                sum[lane] = mul_add::<FUSED>(w_chunks[at][lane], row[at][lane], sum[lane]);
-            }
+    #[expect(clippy::inline_always, reason = "it must become part of the function compiled for each processor")]
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
+        let (w, w_rest) = S::as_simd_f64s(self.w);
+        let [(a, a_rest), (b, b_rest), (c, c_rest), (d, d_rest)] = self.rows.map(S::as_simd_f64s);
+        let mut sums = [simd.splat_f64s(0.0); BLOCK];
+        for ((((w, a), b), c), d) in w.iter().zip(a).zip(b).zip(c).zip(d) {
+            sums[0] = simd.mul_add_e_f64s(*w, *a, sums[0]);
+            sums[1] = simd.mul_add_e_f64s(*w, *b, sums[1]);
+            sums[2] = simd.mul_add_e_f64s(*w, *c, sums[2]);
+            sums[3] = simd.mul_add_e_f64s(*w, *d, sums[3]);
         }
+        let rests = [a_rest, b_rest, c_rest, d_rest];
+        std::array::from_fn(|i| {
+            simd.reduce_sum_f64s(sums[i]) + w_rest.iter().zip(rests[i]).map(|(w, x)| w * x).sum::<f64>()
+        })
     }
-    std::array::from_fn(|i| {
-        let rest: f64 = w_rest.iter().zip(rows[i].1).map(|(w, x)| w * x).sum();
-        sums[i].iter().sum::<f64>() + rest
-    })
 }
 
-#[expect(clippy::inline_always, reason = "bodies must be inlined into the function compiled for each processor")]
-#[inline(always)]
-fn add4_body<const FUSED: bool>(sum: &mut [f64], factors: &[f64; BLOCK], a: &[f64], b: &[f64], c: &[f64], d: &[f64]) {
-    let rest = a[..sum.len()].iter().zip(&b[..sum.len()]).zip(&c[..sum.len()]).zip(&d[..sum.len()]);
-    for (sum, (((a, b), c), d)) in sum.iter_mut().zip(rest) {
-        let upper = mul_add::<FUSED>(factors[1], *b, mul_add::<FUSED>(factors[0], *a, *sum));
-        *sum = mul_add::<FUSED>(factors[3], *d, mul_add::<FUSED>(factors[2], *c, upper));
+/// Adds four rows to `sum`, each times its factor.
+struct Add<'a> {
+    sum: &'a mut [f64],
+    factors: [f64; BLOCK],
+    rows: [&'a [f64]; BLOCK],
+}
+
+impl WithSimd for Add<'_> {
+    type Output = ();
+
+    #[expect(clippy::inline_always, reason = "it must become part of the function compiled for each processor")]
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let factors = self.factors.map(|factor| simd.splat_f64s(factor));
+        let (sum, sum_rest) = S::as_mut_simd_f64s(self.sum);
+        let [(a, a_rest), (b, b_rest), (c, c_rest), (d, d_rest)] = self.rows.map(S::as_simd_f64s);
+        for ((((sum, a), b), c), d) in sum.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+            let upper = simd.mul_add_e_f64s(factors[1], *b, simd.mul_add_e_f64s(factors[0], *a, *sum));
+            *sum = simd.mul_add_e_f64s(factors[3], *d, simd.mul_add_e_f64s(factors[2], *c, upper));
+        }
+        for (at, sum) in sum_rest.iter_mut().enumerate() {
+            let [f, g, h, i] = self.factors;
+            *sum += f * a_rest[at] + g * b_rest[at] + h * c_rest[at] + i * d_rest[at];
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Multi-head self-attention on the processor straight from the fused query-key-value layer, without the copies that
-//! splitting and merging the heads would make. Only for inference on Flex; elsewhere burn's own attention runs.
+//! splitting and merging the heads would make. Only on Flex; elsewhere burn's own attention runs. What training needs
+//! besides is in [`super::backward`].
 
+use burn::backend::flex::FlexTensor;
 use burn::backend::{Backend, Dispatch, Flex, backend_extension, tensor::FloatTensor};
 use burn::tensor::{Tensor, TensorData};
 use gemmkit::{MatMut, MatRef, Parallelism, gemm};
@@ -8,14 +10,14 @@ use rayon::prelude::*;
 
 use super::simd::exponentials;
 
-#[backend_extension(Flex)]
+#[backend_extension(Autodiff, Flex)]
 pub trait SelfAttention: Backend {
     fn self_attention(qkv: FloatTensor<Self>, heads: usize, causal: bool) -> FloatTensor<Self>;
 }
 
 /// softmax(Q Kᵀ / √head) V per head (Vaswani et al. 2017): `qkv` `[batch, tokens, 3 × width]`, query, key and value side
 /// by side, each the heads side by side → `[batch, tokens, width]`. With `causal` a token sees none after it. For
-/// tensors that [`super::is_plain_cpu`].
+/// tensors that [`super::is_cpu`].
 ///
 /// # Panics
 /// If the last dimension is not three times a multiple of `heads`, or the tensor is on another device.
@@ -91,13 +93,18 @@ fn attend(
     }
 }
 
+/// [`self_attention`] on Flex's own tensors.
+pub(super) fn on_flex(qkv: &FlexTensor, heads: usize, causal: bool) -> FlexTensor {
+    let qkv = qkv.to_contiguous();
+    let shape = qkv.layout().shape();
+    let (batch, tokens, width) = (shape[0], shape[1], shape[2] / 3);
+    let mixed = on_cpu(qkv.storage::<f32>(), batch, tokens, width, heads, causal);
+    FlexTensor::from_data(TensorData::new(mixed, [batch, tokens, width]))
+}
+
 impl SelfAttention for Flex {
     fn self_attention(qkv: FloatTensor<Self>, heads: usize, causal: bool) -> FloatTensor<Self> {
-        let qkv = qkv.to_contiguous();
-        let shape = qkv.layout().shape();
-        let (batch, tokens, width) = (shape[0], shape[1], shape[2] / 3);
-        let mixed = on_cpu(qkv.storage::<f32>(), batch, tokens, width, heads, causal);
-        FloatTensor::<Self>::from_data(TensorData::new(mixed, [batch, tokens, width]))
+        on_flex(&qkv, heads, causal)
     }
 }
 

@@ -2,6 +2,7 @@
 //! wgpu and WGSL, and instruction sets.
 
 pub mod attention;
+mod backward;
 pub mod device;
 pub mod kernels;
 pub mod linear;
@@ -12,7 +13,12 @@ pub use device::{Compute, DeviceKind, DevicePolicy, choose};
 use burn::backend::DispatchDevice;
 use burn::tensor::{DType, Tensor};
 
-/// Whether `x` is an f32 tensor on the processor without gradients: what [`linear`] and [`attention`] work on.
-pub fn is_plain_cpu<const D: usize>(x: &Tensor<D>) -> bool {
-    x.dtype() == DType::F32 && matches!(x.device().as_dispatch(), DispatchDevice::Flex(_))
+/// Whether `x` is an f32 tensor on the processor, with gradients or without: what [`linear`] and [`attention`] work on.
+pub fn is_cpu<const D: usize>(x: &Tensor<D>) -> bool {
+    let device = x.device();
+    let mut device = device.as_dispatch();
+    if let DispatchDevice::Autodiff(inner) = device {
+        device = inner;
+    }
+    x.dtype() == DType::F32 && matches!(device, DispatchDevice::Flex(_))
 }

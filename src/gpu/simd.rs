@@ -48,14 +48,15 @@ fn exp2<const FUSED: bool>(x: f32) -> f32 {
     /// Adding it rounds to the nearest integer, which then stands in the lowest bits.
     const ROUND: f32 = 12_582_912.0;
     let x = x.clamp(-126.0, 127.0);
-    let whole = (x + ROUND) - ROUND;
-    let part = x - whole;
+    let rounded = x + ROUND;
+    let part = x - (rounded - ROUND);
     // Taylor's series of 2^part, |part| <= 1/2.
     let mut p = 1.540_353e-4;
     for c in [1.333_355_8e-3, 9.618_129e-3, 5.550_411e-2, 2.402_265e-1, std::f32::consts::LN_2, 1.0] {
         p = mul_add::<FUSED>(p, part, c);
     }
-    p * f32::from_bits(((whole as i32 + 127) as u32) << 23)
+    // The lowest bits, made the exponent; what stands above them falls out.
+    p * f32::from_bits(rounded.to_bits().wrapping_add(127) << 23)
 }
 
 widest!(
@@ -78,15 +79,50 @@ widest!(
 #[inline(always)]
 fn gelu_body<const FUSED: bool>(values: &mut [f32]) {
     for value in values {
-        let x = value.abs() * std::f32::consts::FRAC_1_SQRT_2;
-        let t = 1.0 / mul_add::<FUSED>(x, 0.327_591_1, 1.0);
-        let mut p = 1.061_405_4;
-        for c in [-1.453_152, 1.421_413_8, -0.284_496_72, 0.254_829_6] {
-            p = mul_add::<FUSED>(p, t, c);
-        }
-        // 1 - |erf|, which becomes the tail of Φ on the side of `value`.
-        let tail = 0.5 * p * t * exp2::<FUSED>(x * x * -std::f32::consts::LOG2_E);
+        let (tail, _) = normal_tail::<FUSED>(value.abs());
         *value *= if *value < 0.0 { tail } else { 1.0 - tail };
+    }
+}
+
+/// 1 - Φ(x) and exp(-x² / 2) for x >= 0.
+#[inline(always)]
+fn normal_tail<const FUSED: bool>(x: f32) -> (f32, f32) {
+    let x = x * std::f32::consts::FRAC_1_SQRT_2;
+    let t = 1.0 / mul_add::<FUSED>(x, 0.327_591_1, 1.0);
+    let mut p = 1.061_405_4;
+    for c in [-1.453_152, 1.421_413_8, -0.284_496_72, 0.254_829_6] {
+        p = mul_add::<FUSED>(p, t, c);
+    }
+    let bell = exp2::<FUSED>(x * x * -std::f32::consts::LOG2_E);
+    (0.5 * p * t * bell, bell)
+}
+
+widest!(
+    /// Multiplies `slopes` by the derivative of x · sigmoid(1.702 x) at `sums`.
+    pub fn quick_gelu_slopes(sums: &[f32], slopes: &mut [f32]) = quick_gelu_slopes_body
+);
+
+#[inline(always)]
+fn quick_gelu_slopes_body<const FUSED: bool>(sums: &[f32], slopes: &mut [f32]) {
+    for (x, slope) in sums.iter().zip(slopes) {
+        let sigmoid = 1.0 / (1.0 + exp2::<FUSED>(x * (-1.702 * std::f32::consts::LOG2_E)));
+        *slope *= sigmoid * mul_add::<FUSED>(1.702 * x, 1.0 - sigmoid, 1.0);
+    }
+}
+
+widest!(
+    /// Multiplies `slopes` by the derivative of x · Φ(x) at `sums`, which is Φ(x) + x · φ(x).
+    pub fn gelu_slopes(sums: &[f32], slopes: &mut [f32]) = gelu_slopes_body
+);
+
+#[inline(always)]
+fn gelu_slopes_body<const FUSED: bool>(sums: &[f32], slopes: &mut [f32]) {
+    /// 1 / √(2π)
+    const PEAK: f32 = 0.398_942_3;
+    for (x, slope) in sums.iter().zip(slopes) {
+        let (tail, bell) = normal_tail::<FUSED>(x.abs());
+        let below = if *x < 0.0 { tail } else { 1.0 - tail };
+        *slope *= mul_add::<FUSED>(x * PEAK, bell, below);
     }
 }
 
@@ -162,6 +198,25 @@ mod tests {
             let x = f64::from(x);
             let want = x / (1.0 + (-1.702 * x).exp());
             assert!((f64::from(got) - want).abs() < 1e-6 * want.abs().max(1.0), "at {x}: {got} instead of {want}");
+        }
+    }
+
+    #[test]
+    fn slopes_are_those_of_the_activations() {
+        type Activate = fn(&mut [f32]);
+        type Slopes = fn(&[f32], &mut [f32]);
+        for (activate, slopes) in [(gelu as Activate, gelu_slopes as Slopes), (quick_gelu, quick_gelu_slopes)] {
+            let mut got = vec![2.0; range().len()];
+            slopes(&range(), &mut got);
+            let moved = |by: f32| {
+                let mut values: Vec<f32> = range().into_iter().map(|x| x + by).collect();
+                activate(&mut values);
+                values
+            };
+            for ((x, got), (above, below)) in range().iter().zip(got).zip(moved(5e-3).into_iter().zip(moved(-5e-3))) {
+                let want = 2.0 * (above - below) / 1e-2;
+                assert!((got - want).abs() < 1e-3, "at {x}: {got} instead of {want}");
+            }
         }
     }
 

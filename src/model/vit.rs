@@ -15,7 +15,7 @@ use crate::gpu;
 
 /// A linear layer and its activation: `[batch, tokens, in]` → `[batch, tokens, out]`.
 pub fn dense(layer: &Linear, x: Tensor<3>, after: Activation) -> Tensor<3> {
-    if gpu::is_plain_cpu(&x) {
+    if gpu::is_cpu(&x) {
         return gpu::linear::linear(x, layer.weight.val(), layer.bias.as_ref().map(Param::val), after);
     }
     activate(layer.forward(x), after)
@@ -77,7 +77,7 @@ impl Attention {
         let [batch, tokens, width] = x.dims();
         let head = width / self.heads;
         let qkv = dense(&self.qkv, x, Activation::Identity);
-        if gpu::is_plain_cpu(&qkv) {
+        if gpu::is_cpu(&qkv) {
             let mixed = gpu::attention::self_attention(qkv, self.heads, self.causal);
             return dense(&self.out, mixed, Activation::Identity);
         }
