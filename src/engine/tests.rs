@@ -214,8 +214,8 @@ fn references_can_be_added_and_taken_away_while_photos_are_open() {
     let mut recipe = (*bench.engine.recipe()).clone();
     recipe.references = vec![draw(dir, "r0.png", 1, false), draw(dir, "r1.png", 2, false)];
     bench.engine.set_recipe(recipe.clone());
-    bench.until(|event| matches!(event, Event::PhotoInspected { id: 0, job: None, .. }));
-    bench.until(|_| bench.engine.judged(0).unwrap().evidence.memory.is_some());
+    let anew = |event: &Event| matches!(event, Event::PhotoInspected { id: 0, job: None, .. });
+    bench.until(|event| anew(event) && bench.engine.judged(0).unwrap().evidence.memory.is_some());
     recipe.references.clear();
     bench.engine.set_recipe(recipe);
     bench.until(|event| matches!(event, Event::MemoryBuilt { references: 0, .. }));

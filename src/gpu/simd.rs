@@ -127,9 +127,19 @@ fn gelu_slopes_body<const FUSED: bool>(sums: &[f32], slopes: &mut [f32]) {
 }
 
 widest!(
-    /// Turns `scores` into exp(scale · (score - largest)) in place; the sum of the results.
+    /// Turns `scores` into exp(scale · (score - largest)) in place, [`NOTHING`] and less into 0; the sum of the results.
     pub fn exponentials(scores: &mut [f32], scale: f32) -> f32 = exponentials_body
 );
+
+/// What is too little beside 1 to matter. Kept, products of such numbers become denormal, which processors compute a
+/// hundred times as slowly.
+const NOTHING: f32 = 1e-20;
+
+#[inline(always)]
+fn exponential<const FUSED: bool>(x: f32) -> f32 {
+    let value = exp2::<FUSED>(x);
+    if value > NOTHING { value } else { 0.0 }
+}
 
 #[inline(always)]
 fn exponentials_body<const FUSED: bool>(scores: &mut [f32], scale: f32) -> f32 {
@@ -147,14 +157,40 @@ fn exponentials_body<const FUSED: bool>(scores: &mut [f32], scale: f32) -> f32 {
     let (groups, rest) = scores.as_chunks_mut::<16>();
     for group in groups {
         for i in 0..16 {
-            group[i] = exp2::<FUSED>((group[i] - largest) * scale);
+            group[i] = exponential::<FUSED>((group[i] - largest) * scale);
             sums[i] += group[i];
         }
     }
     for score in &mut *rest {
-        *score = exp2::<FUSED>((*score - largest) * scale);
+        *score = exponential::<FUSED>((*score - largest) * scale);
     }
     sums.iter().chain(&*rest).sum()
+}
+
+widest!(
+    /// Takes `slopes` of the chances that softmax gave back to those of the scores it was given, times `scale`, in place:
+    /// scale · chance · (slope - Σ chance · slope).
+    pub fn softmax_slopes(chances: &[f32], slopes: &mut [f32], scale: f32) = softmax_slopes_body
+);
+
+#[inline(always)]
+fn softmax_slopes_body<const FUSED: bool>(chances: &[f32], slopes: &mut [f32], scale: f32) {
+    let mut sums = [0.0_f32; 16];
+    let ((chance_groups, chance_rest), (groups, rest)) = (chances.as_chunks::<16>(), slopes.as_chunks_mut::<16>());
+    for (group, chances) in groups.iter_mut().zip(chance_groups) {
+        for i in 0..16 {
+            group[i] *= chances[i];
+            sums[i] += group[i];
+        }
+    }
+    for (slope, chance) in rest.iter_mut().zip(chance_rest) {
+        *slope *= chance;
+        sums[0] += *slope;
+    }
+    let mean: f32 = sums.iter().sum();
+    for (slope, chance) in slopes.iter_mut().zip(chances) {
+        *slope = mul_add::<FUSED>(-mean, *chance, *slope) * scale;
+    }
 }
 
 widest!(
