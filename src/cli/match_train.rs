@@ -58,8 +58,8 @@ pub struct TrainArgs {
     /// Mismatch rows that each pair brings into its batch at most
     #[arg(long, value_name = "N", default_value_t = 1)]
     hard_negatives: usize,
-    /// Number type of the passes: f32 (so is auto), or f16 on a graphics adapter that computes in it (weights stay f32, the
-    /// loss is scaled)
+    /// Number type of the passes: f16 (weights stay f32, the loss is scaled) or f32; auto is f16 on a graphics adapter that
+    /// computes in it
     #[arg(long, value_name = "P", default_value = "auto", value_parser = precision)]
     precision: PrecisionPolicy,
     /// Print what came of it as one JSON document

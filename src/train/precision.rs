@@ -47,7 +47,7 @@ impl fmt::Display for Precision {
 /// What the user asks for with `--precision`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PrecisionPolicy {
-    /// f32 everywhere: f16 has to be asked for, because it has not been measured on a graphics adapter.
+    /// f16 on a graphics adapter that computes in it, f32 elsewhere.
     #[default]
     Auto,
     F32,
@@ -73,10 +73,12 @@ impl PrecisionPolicy {
     /// # Errors
     /// [`Error::Input`] where f16 is asked for and the device has none.
     pub fn choose(self, compute: &Compute) -> Result<Precision> {
+        let adapter = compute.kind != DeviceKind::Cpu;
         let precision = match self {
+            Self::Auto if adapter && compute.device.supports_dtype(FloatDType::F16) => Precision::F16,
             Self::Auto | Self::F32 => Precision::F32,
             // The processor has no f16 arithmetic: every sum would be rounded by hand, slower than f32.
-            Self::F16 if compute.kind == DeviceKind::Cpu => {
+            Self::F16 if !adapter => {
                 return Err(Error::input(
                     "The processor has no f16 arithmetic. Leave --precision out (it trains in f32), or train on a graphics adapter.",
                 ));
@@ -112,7 +114,7 @@ const GROW_AFTER: u32 = 2000;
 const SCALES: (f64, f64) = (1.0, 16_777_216.0);
 
 /// The factor on the loss, as PyTorch's `GradScaler` moves it: halved when a gradient is not finite (and the step left
-/// out), doubled after a long run of good steps.
+/// out), doubled after a long run of good steps. It begins lower, because a short run cannot afford to leave steps out.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LossScale {
     pub factor: f64,
@@ -127,7 +129,7 @@ impl LossScale {
     pub fn new(precision: Precision) -> Self {
         let factor = match precision {
             Precision::F32 => 1.0,
-            Precision::F16 => 65_536.0,
+            Precision::F16 => 4096.0,
         };
         Self { factor, good: 0, skipped: 0 }
     }
@@ -170,13 +172,13 @@ mod tests {
         let mut scale = LossScale::new(Precision::F16);
         assert!(scale.update(Precision::F16, true).unwrap());
         assert!(!scale.update(Precision::F16, false).unwrap());
-        assert_eq!((scale.factor, scale.good, scale.skipped), (32_768.0, 0, 1));
+        assert_eq!((scale.factor, scale.good, scale.skipped), (2048.0, 0, 1));
         for _ in 0..GROW_AFTER - 1 {
             assert!(scale.update(Precision::F16, true).unwrap());
         }
-        assert_eq!(scale.factor, 32_768.0);
+        assert_eq!(scale.factor, 2048.0);
         scale.update(Precision::F16, true).unwrap();
-        assert_eq!((scale.factor, scale.good), (65_536.0, 0));
+        assert_eq!((scale.factor, scale.good), (4096.0, 0));
         for _ in 0..20 * GROW_AFTER {
             scale.update(Precision::F16, true).unwrap();
         }
@@ -186,8 +188,8 @@ mod tests {
     #[test]
     fn a_loss_that_no_scale_can_save_ends_the_run() {
         let mut scale = LossScale::new(Precision::F16);
-        let left = (0..16).take_while(|_| scale.update(Precision::F16, false).is_ok()).count();
-        assert_eq!((left, scale.factor), (16, 1.0));
+        let left = (0..12).take_while(|_| scale.update(Precision::F16, false).is_ok()).count();
+        assert_eq!((left, scale.factor), (12, 1.0));
         assert!(scale.update(Precision::F16, false).unwrap_err().to_string().contains("--lr"));
         assert!(LossScale::new(Precision::F32).update(Precision::F32, false).is_err());
         assert_eq!(LossScale::new(Precision::F32).factor, 1.0);

@@ -37,7 +37,9 @@ impl Place {
         let home = self.0.path().join(".home");
         // The Vulkan loader complains where there is none, on a stderr that tests compare.
         // A killed server cannot clear up after itself; its leavings go with the test's folder.
-        command.env("HOME", &home).env("XDG_RUNTIME_DIR", self.0.path()).env("TMPDIR", self.0.path());
+        let temporary = home.join("tmp");
+        std::fs::create_dir_all(&temporary).unwrap();
+        command.env("HOME", &home).env("XDG_RUNTIME_DIR", self.0.path()).env("TMPDIR", temporary);
         for (name, folder) in [("XDG_CACHE_HOME", "cache"), ("XDG_DATA_HOME", "data"), ("XDG_CONFIG_HOME", "config")] {
             command.env(name, home.join(folder));
         }

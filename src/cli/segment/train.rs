@@ -56,8 +56,8 @@ pub struct TrainArgs {
     /// Stop after so many epochs without a better Dice; 0 for never
     #[arg(long, value_name = "N", default_value_t = 0)]
     patience: usize,
-    /// Number type of the passes: f32 (so is auto), or f16 on a graphics adapter that computes in it (weights stay f32, the
-    /// loss is scaled)
+    /// Number type of the passes: f16 (weights stay f32, the loss is scaled) or f32; auto is f16 on a graphics adapter that
+    /// computes in it
     #[arg(long, value_name = "P", default_value = "auto", value_parser = precision)]
     precision: PrecisionPolicy,
 }
