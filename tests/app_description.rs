@@ -5,6 +5,7 @@
 #[path = "support/bench.rs"]
 mod bench;
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use bench::Driver;
@@ -136,4 +137,101 @@ fn a_model_that_cannot_be_had_says_why_and_is_asked_once() {
     driver.steps(10);
     assert_eq!(driver.window().state.job_id(), asked + 1, "nothing was asked in between");
     assert!(driver.has("models pull"));
+}
+
+/// Plates of four colours with a text that fits and one that does not; two tables beside them.
+fn plates(driver: &Driver) -> (PathBuf, PathBuf) {
+    let colours = [("red", [200, 40, 40]), ("green", [40, 180, 60]), ("blue", [40, 60, 200]), ("white", [230; 3])];
+    let (mut learn, mut judge) = ("image_path,text,label\n".to_owned(), "image_path,text,label\n".to_owned());
+    for (place, (name, ink)) in colours.into_iter().enumerate() {
+        let wrong = colours[(place + 1) % 4].0;
+        for (table, size, kind) in [(&mut learn, 60, "plate"), (&mut judge, 70, "tile")] {
+            let inside = |x, y| (8..40).contains(&x) && (8..40).contains(&y);
+            let plate =
+                image::RgbImage::from_fn(size, size, |x, y| image::Rgb(if inside(x, y) { ink } else { [90; 3] }));
+            let file = format!("{name}_{kind}.png");
+            plate.save(driver.dir.path().join(&file)).unwrap();
+            let _ = write!(table, "{file},a {name} {kind},match\n{file},a {wrong} {kind},mismatch\n");
+        }
+    }
+    learn.push_str("none.png,a red plate,match\n");
+    let path = |name: &str| driver.dir.path().join(name);
+    std::fs::write(path("learn.csv"), learn).unwrap();
+    std::fs::write(path("judge.csv"), judge).unwrap();
+    (path("learn.csv"), path("judge.csv"))
+}
+
+#[test]
+fn a_model_is_trained_watched_stopped_resumed_and_used() {
+    let mut driver = gear();
+    let (learn, judge) = plates(&driver);
+    driver.click("Training");
+    assert!(driver.has("Choose a table of photos and texts first."));
+    let wrong = driver.dir.path().join("wrong.csv");
+    std::fs::write(&wrong, "photo,words\na,b\n").unwrap();
+    driver.window().open(vec![wrong], false);
+    driver.until("refusing", |d| d.has("but its first line is"));
+
+    // The table to learn from, judged on itself at first: that is said.
+    driver.window().open(vec![learn.clone()], false);
+    driver.window().choose_match_validation(Some(learn));
+    driver.until("understanding", |d| d.has("to learn from: photos 4, texts 4, match 4, mismatch 4, not usable 1"));
+    assert!(driver.has("learn.csv, line 10") && driver.has("Sample red_plate.png, match: a red plate"));
+    assert!(driver.has("Sample red_plate.png, mismatch: a green plate"));
+    assert!(driver.has("4 of 4 validation photos are learned from too"));
+    driver.window().choose_match_validation(Some(judge));
+    driver.until("understanding anew", |d| d.has("to judge on: photos 4") && !d.has("are learned from too"));
+
+    driver.click("Last layers");
+    assert_eq!(driver.window().state.match_training.setup.rate, 1e-3, "the usual rate of what learns");
+    let out = driver.dir.path().join("run");
+    {
+        let setup = &mut driver.window().state.match_training.setup;
+        (setup.out, setup.epochs, setup.batch_size, setup.rate) = (Some(out.clone()), 150, 2, 1e-2);
+    }
+    driver.until("measuring", |d| d.has("Measured here on a few photos and steps"));
+    driver.click("Train on descriptions");
+    let epochs = |d: &mut Driver| d.window().state.match_training.run.as_ref().unwrap().epochs.len();
+    driver.until("two epochs", |d| epochs(d) >= 2);
+    assert!(driver.has("AUROC: before") && driver.has("Losses, last epoch"));
+    driver.click("Stop");
+    driver.until("stopping", |d| d.has("The same training goes on"));
+    let kept = epochs(&mut driver);
+    assert!(kept < 150 && driver.has("Go on training"));
+
+    // Another length is another run; a folder that holds this one says so, by a message that names it.
+    driver.window().state.match_training.setup.epochs = kept + 2;
+    driver.steps(2);
+    driver.click("Train on descriptions");
+    driver.until("refusing", |d| {
+        d.has("another folder") && d.window().state.notices.iter().any(|n| n.text.contains("run]"))
+    });
+    driver.window().state.match_training.setup.epochs = 150;
+    driver.steps(2);
+    driver.click("Train on descriptions");
+    driver.until("going on", |d| {
+        let run = d.window().state.match_training.run.as_ref().unwrap();
+        run.resumed >= kept && run.epochs.len() > run.resumed
+    });
+    driver.until("the end", |d| d.has("Training on descriptions is through"));
+    let run = driver.window().state.match_training.run.clone().unwrap();
+    let best = run.best().unwrap().validation.unwrap();
+    assert!(best.loss < run.base.unwrap().loss, "{best:?}");
+    assert!(driver.has("learned by heart"), "150 epochs over four plates: {:?}", run.warnings);
+
+    driver.click("Use the trained model");
+    let state = &driver.window().state;
+    assert_eq!(state.describing.setup.model, out.join("best_model").display().to_string());
+    assert_eq!((state.look.page, state.describing.against), (Page::Description, Against::Photo));
+    assert_eq!(state.session().match_train, run.setup, "the setup is kept");
+    driver.harness.get_by_label("Description of the photo").focus();
+    driver.harness.run_steps(1);
+    driver.harness.get_by_label("Description of the photo").type_text("a red plate");
+    driver.until("the answer", |d| d.window().state.describing.said.is_some());
+    let said = driver.window().state.describing.said.clone().unwrap();
+    assert_ne!(said.made.model.id, hairline::model::POCKET);
+    // The words, then the model.
+    driver.window().state.undo();
+    driver.window().state.undo();
+    assert_eq!(driver.window().state.describing.setup.model, hairline::model::POCKET);
 }

@@ -299,7 +299,7 @@ fn bad_rows_are_named_and_wrong_values_refused() {
         (&["--tune", "all"], 2, "projections"),
         (&["--epochs", "0"], 1, "--epochs"),
         (&["--batch-size", "1"], 2, "cannot be used multiple times"),
-        (&["--seed", "4", "--epochs", "1", "--tune", "projections"], 1, "another --output"),
+        (&["--seed", "4", "--epochs", "1", "--tune", "projections"], 1, "another folder (--output)"),
     ] {
         let run = train("run", more).expect(status);
         assert!(run.stderr.contains(word), "{more:?}: {}", run.stderr);

@@ -11,6 +11,7 @@ use super::command::Command;
 use super::describing::{DescribeSetup, Describing};
 use super::kept::Draft;
 use super::labels::{ClassEdit, Label};
+use super::match_training::MatchSetup;
 use super::media::Media;
 use super::photo_list::{Filter, Focus, Sort};
 use super::segmenting::Wish;
@@ -60,8 +61,12 @@ pub enum Action {
     OpenPair(usize),
     /// Reads a table of descriptions.
     OpenPairTable(PathBuf),
+    /// The table of photos and texts to learn from, and the one to judge on.
+    LearnFrom(PathBuf),
+    JudgeOn(Option<PathBuf>),
     Segment(Wish),
     SetUpTraining(Box<dyn FnOnce(&mut TrainSetup)>),
+    SetUpMatchTraining(Box<dyn FnOnce(&mut MatchSetup)>),
     SetUpBench(Box<dyn FnOnce(&mut BenchSetup)>),
     /// The worst photos of a class, judged with the recipe they were measured with.
     OpenWorst(Arc<ClassResult>),

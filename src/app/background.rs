@@ -1,11 +1,12 @@
 //! Everything slow that the window needs, on threads of its own: decoding, thumbnails, searching folders, dialogs, saving
 //! and exporting. Answers come back as [`News`], drained once per frame; nothing here waits for the window.
 
+mod lessons;
+
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use egui::ColorImage;
@@ -17,18 +18,18 @@ use super::describing::{Matched, OpenTable};
 use super::evaluation_files::EvaluationFiles;
 use super::export::{self, ExportJob};
 use super::intake::Found;
+use super::lesson::LessonNews;
+use super::match_training::MatchCourse;
 use super::segmenting::decide::{Decided, MaskFiles, Subject};
 use super::session::{self, Session};
-use super::training::{TrainData, TrainSetup};
+use super::training::SegmentCourse;
 use crate::bench::BenchEvent;
 use crate::classify::Classifier;
 use crate::dataset::label_file;
 use crate::engine::EngineOptions;
-use crate::gpu::{self, DevicePolicy};
 use crate::photo::{Photo, thumbnail};
 use crate::report::{ClassificationRun, write_classification};
 use crate::samples::{self, Samples};
-use crate::train::segmentation::{self, Pace, TrainEvent};
 use crate::{Error, Recipe, Result};
 
 /// Longer side of a thumbnail, in pixels.
@@ -37,9 +38,6 @@ pub const THUMBNAIL_PX: u32 = 160;
 const OVERVIEW_PX: u32 = 1600;
 /// Threads that make thumbnails.
 const THUMBNAIL_THREADS: usize = 2;
-/// News of a training that is no milestone keeps this distance.
-const NEWS_APART: Duration = Duration::from_millis(100);
-
 /// What found photos are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
@@ -57,6 +55,16 @@ pub enum FolderUse {
     TrainData,
     TrainValidation,
     TrainOut,
+    /// Where the photos of tables to learn from start.
+    MatchRoot,
+    MatchOut,
+}
+
+/// What a table of photos and texts was chosen for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableUse {
+    Learning,
+    Judging,
 }
 
 /// A question to the inspector in a dialog of the desktop.
@@ -82,6 +90,8 @@ pub enum Question {
     SaveHistory,
     /// A folder, for what it says.
     FolderFor(FolderUse),
+    /// A table of photos and texts, for what it says.
+    TableFor(TableUse),
     /// The labels to save.
     SaveLabels(Vec<(PathBuf, String)>),
     /// The evaluation to save.
@@ -138,14 +148,11 @@ pub enum News {
     FolderChosen(FolderUse, PathBuf),
     /// Of the models, those that segment.
     Segmenters(Vec<String>),
-    /// What was understood of these folders of photos with masks.
-    TrainingRead {
-        of: (Option<PathBuf>, Option<PathBuf>),
-        data: Result<Box<TrainData>>,
-    },
-    PaceMeasured(Result<Pace>),
-    Trained(TrainEvent),
-    TrainingEnded(Result<()>),
+    /// Of the training of the network that segments.
+    Segmenter(LessonNews<SegmentCourse>),
+    /// Of the training on descriptions.
+    Matcher(LessonNews<MatchCourse>),
+    TableChosen(TableUse, PathBuf),
     MasksSaved(Result<PathBuf>),
     /// Masks, their areas and regions.
     Decided(Arc<Decided>),
@@ -174,6 +181,18 @@ pub enum News {
     SessionSaved(Result<()>),
     /// A dialog could not be opened.
     DialogFailed(String),
+}
+
+impl From<LessonNews<SegmentCourse>> for News {
+    fn from(news: LessonNews<SegmentCourse>) -> Self {
+        Self::Segmenter(news)
+    }
+}
+
+impl From<LessonNews<MatchCourse>> for News {
+    fn from(news: LessonNews<MatchCourse>) -> Self {
+        Self::Matcher(news)
+    }
 }
 
 #[derive(Default)]
@@ -354,48 +373,6 @@ impl Background {
         });
     }
 
-    /// Looks at photos with masks.
-    pub fn read_training(&self, setup: TrainSetup) {
-        self.spawn("hairline-train-data", move |shared| {
-            let data = TrainData::read(&setup).map(Box::new);
-            shared.tell(News::TrainingRead { of: (setup.data, setup.validation), data });
-        });
-    }
-
-    /// Measures how long training will take.
-    pub fn measure_pace(&self, data: Arc<TrainData>, setup: TrainSetup, device: DevicePolicy, stop: Arc<AtomicBool>) {
-        self.spawn("hairline-pace", move |shared| {
-            let go_on = || !stop.load(Ordering::Relaxed) && !shared.lock().stopping;
-            let pace = guarded_run(|| {
-                let compute = gpu::choose(device)?;
-                let base = segmentation::base(&setup.base, None, &compute.device)?;
-                Pace::measure(&base, &data.train, &data.validation, &setup.settings(), go_on)
-            });
-            shared.tell(News::PaceMeasured(pace));
-        });
-    }
-
-    /// Trains until it is through or `stop` is set.
-    pub fn train(&self, setup: TrainSetup, out: PathBuf, device: DevicePolicy, stop: Arc<AtomicBool>) {
-        self.spawn("hairline-train", move |shared| {
-            let mut told = Instant::now();
-            let ended = guarded_run(|| {
-                let (train, validation) = setup.folders()?;
-                let compute = gpu::choose(device)?;
-                let base = segmentation::base(&setup.base, None, &compute.device)?;
-                segmentation::train(base, &train, &validation, &setup.settings(), &out, |event| {
-                    // Batches may come by the hundred; the window draws what it can.
-                    if event.is_milestone() || told.elapsed() >= NEWS_APART {
-                        told = Instant::now();
-                        shared.tell(News::Trained(event.clone()));
-                    }
-                    !stop.load(Ordering::Relaxed) && !shared.lock().stopping
-                })
-            });
-            shared.tell(News::TrainingEnded(ended.map(|_| ())));
-        });
-    }
-
     /// Runs a benchmark with an engine of its own until it is through or `stop` is set.
     pub fn bench(&self, setup: BenchSetup, engine: EngineOptions, stop: Arc<AtomicBool>) {
         self.spawn("hairline-bench", move |shared| {
@@ -498,15 +475,6 @@ fn guarded<T>(path: &Path, body: impl FnOnce() -> Result<T>) -> Result<T> {
     })
 }
 
-/// A network that panics (a driver, too little memory) must not leave the window waiting.
-fn guarded_run<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).unwrap_or_else(|_| {
-        let text =
-            "The network failed. Try fewer versions or a smaller batch, or start the program with `--device cpu`.";
-        Err(Error::device(text))
-    })
-}
-
 /// Sizes for the graphics device.
 pub fn prepare(pixels: RgbImage, largest_side: u32) -> Decoded {
     let scaled = |side: u32| {
@@ -598,10 +566,19 @@ fn answer(question: Question) -> Option<News> {
                 FolderUse::Coco => "Export the corrected photos into folder",
                 FolderUse::TrainData => "Learn from the photos and masks of folder",
                 FolderUse::TrainValidation => "Judge on the photos and masks of folder",
-                FolderUse::TrainOut => "Keep the training in folder",
+                FolderUse::TrainOut | FolderUse::MatchOut => "Keep the training in folder",
+                FolderUse::MatchRoot => "Paths of the tables start in folder",
             };
             let chosen = rfd::FileDialog::new().set_title(title).pick_folder();
             chosen.map(|folder| News::FolderChosen(what, folder))
+        }
+        Question::TableFor(what) => {
+            let title = match what {
+                TableUse::Learning => "Learn from the photos and texts of table",
+                TableUse::Judging => "Judge on the photos and texts of table",
+            };
+            let dialog = rfd::FileDialog::new().set_title(title).add_filter("CSV", &["csv"]);
+            dialog.pick_file().map(|table| News::TableChosen(what, table))
         }
         Question::OpenLabels => {
             let dialog =
@@ -665,6 +642,7 @@ fn opened_recipe(path: PathBuf) -> News {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
     use super::*;
+    use std::time::{Duration, Instant};
 
     fn wait(background: &Background, wanted: usize) -> Vec<News> {
         let start = Instant::now();

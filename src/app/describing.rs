@@ -31,6 +31,8 @@ pub enum Against {
     Photo,
     /// Every row of a table.
     Table,
+    /// Nothing: a model learns from the photos and texts of a table.
+    Training,
 }
 
 /// What is asked; kept with the session, and every change can be taken back.

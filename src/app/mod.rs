@@ -16,6 +16,8 @@ mod intake;
 pub mod kept;
 mod labelling;
 pub mod labels;
+pub mod lesson;
+pub mod match_training;
 mod media;
 mod notice;
 pub mod overlay;

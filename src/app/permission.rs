@@ -101,6 +101,9 @@ impl State {
             Command::StartTraining => self.training.problem().is_none() && !self.training.running(),
             Command::StopTraining => self.training.running(),
             Command::UseTrained => self.training.run.as_ref().is_some_and(|run| run.model().is_some()),
+            Command::StartMatchTraining => self.match_training.problem().is_none() && !self.match_training.running(),
+            Command::StopMatchTraining => self.match_training.running(),
+            Command::UseMatchTrained => self.match_training.run.as_ref().is_some_and(|run| run.model().is_some()),
             Command::RunBenchmark => {
                 self.bench_setup.problem().is_none() && !self.bench.as_ref().is_some_and(BenchRun::running)
             }

@@ -10,6 +10,7 @@ use super::benchmark::BenchSetup;
 use super::classifying::ClassifySetup;
 use super::describing::DescribeSetup;
 use super::labels::{self, Class, Label};
+use super::match_training::MatchSetup;
 use super::photo_list::{Decision, Filter, Sort};
 use super::segmenting::correction::Strokes;
 use super::segmenting::{LayerId, SegmentSetup};
@@ -164,6 +165,7 @@ pub struct Session {
     /// Strokes of the brush on a layer of a photo.
     pub corrections: Vec<(PathBuf, LayerId, Strokes)>,
     pub train: TrainSetup,
+    pub match_train: MatchSetup,
     pub bench: BenchSetup,
     pub describe: DescribeSetup,
     /// Where verdicts are kept: an SQLite file or a PostgreSQL address; `None` is the user's own file.
@@ -189,6 +191,7 @@ impl Default for Session {
             segment: SegmentSetup::default(),
             corrections: Vec::new(),
             train: TrainSetup::default(),
+            match_train: MatchSetup::default(),
             bench: BenchSetup::default(),
             describe: DescribeSetup::default(),
             history: None,

@@ -15,12 +15,14 @@ use super::evaluation::Evaluation;
 use super::history::History;
 use super::kept::KeptVerdicts;
 use super::labels::{Class, Label, LabelStep};
+use super::lesson::Lesson;
+use super::match_training::MatchCourse;
 use super::notice::Notices;
 use super::photo_list::{Decision, Filter, Focus, Outcome, PhotoList, Rule, Sort};
 use super::segmenting::correction::Strokes;
 use super::segmenting::{LayerId, SegmentSetup, Segmenting};
 use super::session::{Look, Page, Session, Tab};
-use super::training::Training;
+use super::training::SegmentCourse;
 use super::viewport::Viewport;
 use crate::classify::{LabelPhrases, LabelPrompts};
 use crate::engine::{Event, JobId, PhotoId, PhotoRef, Request, Stage, View};
@@ -143,7 +145,10 @@ pub struct State {
     /// Who inspects, for corrections.
     pub inspector: String,
     pub segmenting: Segmenting,
-    pub training: Training,
+    /// Training of the network that segments.
+    pub training: Lesson<SegmentCourse>,
+    /// Training on descriptions.
+    pub match_training: Lesson<MatchCourse>,
     pub bench_setup: BenchSetup,
     /// What was understood of the benchmark's folder, or why nothing.
     pub bench_folder: Option<std::result::Result<String, String>>,
@@ -190,7 +195,8 @@ impl Default for State {
             history_place: None,
             inspector: String::new(),
             segmenting: Segmenting::default(),
-            training: Training::default(),
+            training: Lesson::default(),
+            match_training: Lesson::default(),
             bench_setup: BenchSetup::default(),
             bench_folder: None,
             bench: None,
@@ -211,6 +217,7 @@ impl State {
         state.classifying.setup = session.classify;
         state.segmenting = Segmenting::restore(session.segment, session.corrections);
         state.training.setup = session.train;
+        state.match_training.setup = session.match_train;
         state.bench_setup = session.bench;
         state.describing.setup = session.describe;
         state.history_place = session.history;
@@ -264,6 +271,7 @@ impl State {
             segment: self.segmenting.setup.clone(),
             corrections: self.segmenting.kept(),
             train: self.training.setup.clone(),
+            match_train: self.match_training.setup.clone(),
             bench: self.bench_setup.clone(),
             describe: self.describing.setup.clone(),
             history: self.history_place.clone(),

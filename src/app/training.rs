@@ -1,19 +1,20 @@
 //! Training of the network that segments, as the window knows it: the data, the settings, how long it will take, and what a
-//! run has said so far. Plain data; the training is `train`'s, on a thread of `background`.
+//! run has said so far. Plain data; the training is `train`'s.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use egui::ColorImage;
-use image::imageops::FilterType;
 use serde::{Deserialize, Serialize};
 
+use super::lesson::{Course, Phase, Run, Told, spread};
 use crate::dataset::masked::{MaskedFolder, MaskedPhoto, ONLY_CLASS};
-use crate::photo::Photo;
+use crate::gpu::{self, DevicePolicy};
+use crate::photo::{Photo, thumbnail};
 use crate::report::segments::COLOURS;
-use crate::train::segmentation::{EpochFigures, Judged, Pace, SegmentTraining, TrainEvent};
+use crate::train::forecast::Forecast;
+use crate::train::segmentation::{self, EpochFigures, Judged, Pace, SegmentTraining, TrainEvent, Trained};
 use crate::{Error, Result};
 
 /// Photos whose masks are read for the balance of classes at most, spread evenly.
@@ -21,9 +22,6 @@ const READ: usize = 200;
 /// Photos shown, and their longer side in pixels.
 const SAMPLES: usize = 10;
 const SAMPLE_PX: u32 = 200;
-/// Points of the losses kept; twice as many are thinned out.
-const POINTS: usize = 2000;
-
 /// What is to be trained; kept with the session.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -201,19 +199,11 @@ impl TrainData {
     }
 }
 
-/// At most `count`, evenly over the whole.
-fn spread<T>(all: &[T], count: usize) -> Vec<&T> {
-    let shown = count.min(all.len());
-    (0..shown).map(|at| &all[at * all.len() / shown]).collect()
-}
-
 /// The photo with the outlines of its masks, small.
 fn sample(photo: &MaskedPhoto, classes: &[String]) -> Result<Sample> {
     let opened = Photo::open(&photo.path)?;
-    let scale = f64::from(SAMPLE_PX) / f64::from(opened.width().max(opened.height()));
-    let to = |length: u32| ((f64::from(length) * scale.min(1.0)).round() as u32).max(1);
-    let (width, height) = (to(opened.width()), to(opened.height()));
-    let mut small = image::imageops::resize(&opened.pixels, width, height, FilterType::Triangle);
+    let mut small = thumbnail(&opened, SAMPLE_PX);
+    let (width, height) = small.dimensions();
     for class in photo.masks.keys() {
         let truth = photo.truth(&opened, class)?;
         let colour = COLOURS[classes.iter().position(|known| known == class).unwrap_or(0) % COLOURS.len()];
@@ -236,156 +226,6 @@ fn sample(photo: &MaskedPhoto, classes: &[String]) -> Result<Sample> {
     Ok(Sample { name, picture, classes: photo.masks.keys().cloned().collect() })
 }
 
-/// What a run is doing.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Phase {
-    /// Reading the folders and loading the model.
-    Starting,
-    Reading {
-        done: usize,
-        total: usize,
-    },
-    Learning {
-        epoch: usize,
-        batch: usize,
-        batches: usize,
-    },
-    Judging {
-        done: usize,
-        total: usize,
-    },
-}
-
-/// A run under way, or the last one.
-#[derive(Clone, Debug)]
-pub struct TrainRun {
-    pub out: PathBuf,
-    pub setup: TrainSetup,
-    /// When it began, in seconds since the window opened.
-    pub started: f64,
-    pub stop: Arc<AtomicBool>,
-    pub phase: Phase,
-    /// Before training.
-    pub base: Option<Judged>,
-    pub epochs: Vec<EpochFigures>,
-    /// Epochs that were there already when it began.
-    pub resumed: usize,
-    /// Losses of batches: epochs so far, BCE, Dice loss.
-    pub batches: Vec<[f64; 3]>,
-    /// The line in words after which no better epoch was waited for.
-    pub early: bool,
-    /// How it ended; `None` while it runs.
-    pub ended: Option<std::result::Result<(), String>>,
-    /// It was stopped by the inspector, so it can go on.
-    pub stopped: bool,
-}
-
-impl TrainRun {
-    pub fn new(out: PathBuf, setup: TrainSetup, started: f64) -> Self {
-        Self {
-            out,
-            setup,
-            started,
-            stop: Arc::default(),
-            phase: Phase::Starting,
-            base: None,
-            epochs: Vec::new(),
-            resumed: 0,
-            batches: Vec::new(),
-            early: false,
-            ended: None,
-            stopped: false,
-        }
-    }
-
-    pub fn running(&self) -> bool {
-        self.ended.is_none()
-    }
-
-    pub fn stopping(&self) -> bool {
-        self.running() && self.stop.load(Ordering::Relaxed)
-    }
-
-    /// The epoch with the highest Dice, which is the one kept.
-    pub fn best(&self) -> Option<&EpochFigures> {
-        self.epochs.iter().reduce(|best, next| if next.dice > best.dice { next } else { best })
-    }
-
-    /// The folder of the best epoch's model, once there is one.
-    pub fn model(&self) -> Option<PathBuf> {
-        (!self.epochs.is_empty()).then(|| self.out.join("model"))
-    }
-
-    /// Part of the run that is through, 0–1.
-    pub fn share(&self) -> f32 {
-        let total = self.setup.epochs.max(1) as f32;
-        match self.phase {
-            Phase::Starting => 0.0,
-            Phase::Reading { done, total } => done as f32 / total.max(1) as f32,
-            Phase::Learning { epoch, batch, batches } => {
-                (epoch as f32 - 1.0 + batch as f32 / batches.max(1) as f32) / total
-            }
-            Phase::Judging { .. } => self.epochs.len() as f32 / total,
-        }
-    }
-
-    /// Seconds left at the pace of the epochs of this sitting.
-    pub fn seconds_left(&self) -> Option<f64> {
-        let fresh = &self.epochs[self.resumed.min(self.epochs.len())..];
-        if fresh.is_empty() {
-            return None;
-        }
-        let each = fresh.iter().map(|epoch| epoch.seconds).sum::<f64>() / fresh.len() as f64;
-        let part = match self.phase {
-            Phase::Learning { batch, batches, .. } => batch as f64 / batches.max(1) as f64,
-            _ => 0.0,
-        };
-        Some((each * (self.setup.epochs.saturating_sub(self.epochs.len()) as f64 - part)).max(0.0))
-    }
-
-    /// What it is doing, in words.
-    pub fn doing(&self) -> String {
-        match self.phase {
-            Phase::Starting => "Reading the folders and loading the network…".to_owned(),
-            Phase::Reading { done, total } => format!("Reading photos: {done} of {total} versions"),
-            Phase::Learning { epoch, batch, batches } => {
-                format!("Epoch {epoch} of {}: batch {batch} of {batches}", self.setup.epochs)
-            }
-            Phase::Judging { done, total } => match self.base {
-                None => format!("Judging the network before training: {done} of {total}"),
-                Some(_) => format!("Judging epoch {}: photo {done} of {total}", self.epochs.len() + 1),
-            },
-        }
-    }
-
-    /// A fact of the run.
-    pub fn apply(&mut self, event: TrainEvent) {
-        match event {
-            TrainEvent::Resumed(epochs) => {
-                self.resumed = epochs.len();
-                self.epochs = epochs;
-            }
-            TrainEvent::Reading { done, total } => self.phase = Phase::Reading { done, total },
-            TrainEvent::Base(judged) => self.base = Some(judged),
-            TrainEvent::Batch { epoch, batch, batches, bce, dice_loss, .. } => {
-                self.phase = Phase::Learning { epoch, batch, batches };
-                let at = epoch as f64 - 1.0 + batch as f64 / batches.max(1) as f64;
-                self.batches.push([at, bce, dice_loss]);
-                if self.batches.len() > 2 * POINTS {
-                    let mut keep = false;
-                    self.batches.retain(|_| {
-                        keep = !keep;
-                        keep
-                    });
-                }
-            }
-            TrainEvent::Judging { done, total } => self.phase = Phase::Judging { done, total },
-            TrainEvent::Epoch(figures) => self.epochs.push(figures),
-            TrainEvent::StoppedEarly { .. } => self.early = true,
-        }
-    }
-}
-
 /// What the pace was measured with; the rest of a setup does not change it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PaceKey {
@@ -395,53 +235,125 @@ pub struct PaceKey {
     batch_size: usize,
 }
 
-impl PaceKey {
-    pub fn of(setup: &TrainSetup) -> Self {
+/// Training of the network that segments.
+#[derive(Clone, Copy, Debug)]
+pub struct SegmentCourse;
+
+/// A run of it.
+pub type TrainRun = Run<SegmentCourse>;
+
+impl TrainRun {
+    /// The epoch with the highest Dice, which is the one kept.
+    pub fn best(&self) -> Option<&EpochFigures> {
+        self.epochs.iter().reduce(|best, next| if next.dice > best.dice { next } else { best })
+    }
+
+    /// The folder of the best epoch's model, once there is one.
+    pub fn model(&self) -> Option<PathBuf> {
+        (!self.epochs.is_empty()).then(|| self.out.join("model"))
+    }
+}
+
+impl Course for SegmentCourse {
+    type Setup = TrainSetup;
+    type Source = (PathBuf, Option<PathBuf>);
+    type Data = TrainData;
+    type PaceKey = PaceKey;
+    type Pace = Pace;
+    type Judged = Judged;
+    type Epoch = EpochFigures;
+    /// BCE, Dice loss.
+    type Losses = [f64; 2];
+    type Event = TrainEvent;
+    type Outcome = Trained;
+
+    fn source(setup: &TrainSetup) -> Option<Self::Source> {
+        Some((setup.data.clone()?, setup.validation.clone()))
+    }
+
+    fn pace_key(setup: &TrainSetup) -> PaceKey {
         let TrainSetup { data, validation, base, batch_size, .. } = setup.clone();
-        Self { data, validation, base, batch_size }
-    }
-}
-
-/// Everything the window knows of training.
-#[derive(Default)]
-pub struct Training {
-    pub setup: TrainSetup,
-    /// What was understood of the data, or why nothing.
-    pub data: Option<std::result::Result<Arc<TrainData>, String>>,
-    /// The folders that the data is of, or is being read of.
-    pub data_of: Option<(Option<PathBuf>, Option<PathBuf>)>,
-    /// The pace, with what it was measured.
-    pub pace: Option<(PaceKey, std::result::Result<Pace, String>)>,
-    /// What is being measured.
-    pub measuring: Option<PaceKey>,
-    pub run: Option<TrainRun>,
-}
-
-impl Training {
-    pub fn data(&self) -> Option<&Arc<TrainData>> {
-        self.data.as_ref().and_then(|data| data.as_ref().ok())
+        PaceKey { data, validation, base, batch_size }
     }
 
-    pub fn running(&self) -> bool {
-        self.run.as_ref().is_some_and(TrainRun::running)
+    fn epochs(setup: &TrainSetup) -> usize {
+        setup.epochs
     }
 
-    /// What stops a run from being started; `None` if nothing does.
-    pub fn problem(&self) -> Option<String> {
-        match &self.data {
-            _ if self.setup.data.is_none() => Some("Choose photos with masks first.".to_owned()),
-            None => Some("Reading the folder…".to_owned()),
-            Some(Err(error)) => Some(error.clone()),
-            Some(Ok(_)) => self.setup.settings().check().err().map(|error| error.to_string()),
+    fn seconds(epoch: &EpochFigures) -> f64 {
+        epoch.seconds
+    }
+
+    fn out(setup: &TrainSetup) -> Option<PathBuf> {
+        setup.out()
+    }
+
+    fn choose() -> &'static str {
+        "Choose photos with masks first."
+    }
+
+    fn problem(setup: &TrainSetup) -> Option<String> {
+        setup.settings().check().err().map(|error| error.to_string())
+    }
+
+    fn adopt(setup: &mut TrainSetup, data: &TrainData) {
+        setup.adopt(&data.train.classes);
+    }
+
+    fn read(setup: &TrainSetup, _told: Told<'_>) -> Result<TrainData> {
+        TrainData::read(setup)
+    }
+
+    fn measure(
+        setup: &TrainSetup,
+        data: &TrainData,
+        device: DevicePolicy,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Pace> {
+        let base = segmentation::base(&setup.base, None, &gpu::choose(device)?.device)?;
+        Pace::measure(&base, &data.train, &data.validation, &setup.settings(), go_on)
+    }
+
+    fn forecast(pace: &Pace, data: &TrainData, setup: &TrainSetup) -> Forecast {
+        pace.forecast(&data.train, &data.validation, &setup.settings())
+    }
+
+    fn train(
+        setup: &TrainSetup,
+        data: &TrainData,
+        out: &Path,
+        device: DevicePolicy,
+        tell: &mut dyn FnMut(&TrainEvent) -> bool,
+    ) -> Result<Trained> {
+        let base = segmentation::base(&setup.base, None, &gpu::choose(device)?.device)?;
+        segmentation::train(base, &data.train, &data.validation, &setup.settings(), out, tell)
+    }
+
+    fn is_milestone(event: &TrainEvent) -> bool {
+        event.is_milestone()
+    }
+
+    fn apply(run: &mut TrainRun, event: TrainEvent) {
+        match event {
+            TrainEvent::Resumed(epochs) => {
+                run.resumed = epochs.len();
+                run.epochs = epochs;
+            }
+            TrainEvent::Reading { done, total } => run.phase = Phase::Reading { done, total },
+            TrainEvent::Base(judged) => run.base = Some(judged),
+            TrainEvent::Batch { epoch, batch, batches, bce, dice_loss, .. } => {
+                run.learned(epoch, batch, batches, [bce, dice_loss]);
+            }
+            TrainEvent::Judging { done, total } => run.phase = Phase::Judging { done, total },
+            TrainEvent::Epoch(figures) => run.epochs.push(figures),
+            TrainEvent::StoppedEarly { .. } => run.early = true,
         }
     }
 
-    /// What a run with this setup will take, where the pace was measured.
-    pub fn forecast(&self) -> Option<crate::train::segmentation::Forecast> {
-        let (key, pace) = self.pace.as_ref()?;
-        let data = self.data()?;
-        let pace = pace.as_ref().ok().filter(|_| *key == PaceKey::of(&self.setup))?;
-        Some(pace.forecast(&data.train, &data.validation, &self.setup.settings()))
+    fn conclude(run: &mut TrainRun, _outcome: Trained) -> String {
+        let best = run.best().and_then(|best| Some((best.epoch, best.dice?)));
+        let best = best.map_or_else(String::new, |(epoch, dice)| format!(" Epoch {epoch} is best, Dice {dice:.3}."));
+        format!("Training is through.{best}")
     }
 }
 
@@ -449,6 +361,7 @@ impl Training {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
     use super::*;
+    use crate::app::lesson;
 
     fn figures(epoch: usize, dice: f64) -> EpochFigures {
         EpochFigures {
@@ -466,21 +379,21 @@ mod tests {
 
     #[test]
     fn a_run_says_what_it_does_and_how_long_it_will_take() {
-        let mut run = TrainRun::new("run".into(), TrainSetup { epochs: 4, ..TrainSetup::default() }, 0.0);
-        run.apply(TrainEvent::Resumed(vec![figures(1, 0.3)]));
+        let mut run = TrainRun::new("run".into(), TrainSetup { epochs: 4, ..TrainSetup::default() });
+        SegmentCourse::apply(&mut run, TrainEvent::Resumed(vec![figures(1, 0.3)]));
         assert_eq!(run.seconds_left(), None, "the epochs before were another sitting's");
-        run.apply(TrainEvent::Reading { done: 3, total: 10 });
-        assert_eq!(run.doing(), "Reading photos: 3 of 10 versions");
-        run.apply(TrainEvent::Epoch(figures(2, 0.6)));
-        run.apply(TrainEvent::Epoch(figures(3, 0.5)));
+        SegmentCourse::apply(&mut run, TrainEvent::Reading { done: 3, total: 10 });
+        assert_eq!(run.doing(), "Reading: 3 of 10");
+        SegmentCourse::apply(&mut run, TrainEvent::Epoch(figures(2, 0.6)));
+        SegmentCourse::apply(&mut run, TrainEvent::Epoch(figures(3, 0.5)));
         let batch = TrainEvent::Batch { epoch: 4, epochs: 4, batch: 1, batches: 2, bce: 0.1, dice_loss: 0.2 };
-        run.apply(batch.clone());
+        SegmentCourse::apply(&mut run, batch.clone());
         assert_eq!((run.seconds_left(), run.share()), (Some(5.0), 0.875));
         assert_eq!(run.best().map(|best| best.epoch), Some(2));
-        for _ in 0..10 * POINTS {
-            run.apply(batch.clone());
+        for _ in 0..10 * lesson::POINTS {
+            SegmentCourse::apply(&mut run, batch.clone());
         }
-        assert!(run.batches.len() <= 2 * POINTS);
+        assert!(run.batches.len() <= 2 * lesson::POINTS);
     }
 
     #[test]

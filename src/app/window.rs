@@ -11,17 +11,17 @@ mod training;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use crossbeam_channel::Receiver;
 use eframe::egui_wgpu::wgpu;
 use egui::{CentralPanel, Frame, Key, Margin, Modifiers, Panel, Pos2, Rect, Ui};
 
 use super::action::{Action, Desk};
-use super::background::{Background, FolderUse, News, Purpose};
+use super::background::{Background, FolderUse, News, Purpose, TableUse};
 use super::benchmark::BenchRun;
 use super::classifying::{Answer, By, ClassifySetup, Kept};
 use super::command::{COMMANDS, Command};
+use super::describing::Against;
 use super::intake::Found;
 use super::media::Media;
 use super::panels;
@@ -34,7 +34,6 @@ use super::segmenting::{Mode, work as segmenting_work};
 use super::session::{Page, Session};
 use super::state::{ExportProgress, Sheet, State, photos, references};
 use super::theme::{self, ThemeChoice, palette};
-use super::training::PaceKey;
 use crate::engine::{EngineOptions, Event, PhotoId};
 use crate::recipe::Stage;
 use crate::{Recipe, Result};
@@ -91,10 +90,6 @@ pub struct Window {
     segment_changed_at: f64,
     /// The decision that the background works on.
     deciding: Option<DecisionKey>,
-    /// The pace that is to be measured, since when.
-    pace_wanted: Option<(PaceKey, f64)>,
-    /// Ends the measure under way.
-    pace_stop: Arc<AtomicBool>,
     /// When words were last changed.
     words_changed_at: Option<f64>,
     last_setup: ClassifySetup,
@@ -147,8 +142,6 @@ impl Window {
             last_segment,
             segment_changed_at: 0.0,
             deciding: None,
-            pace_wanted: None,
-            pace_stop: Arc::default(),
             words_changed_at: None,
             last_setup,
             describe: describing::Follow::default(),
@@ -161,7 +154,7 @@ impl Window {
     }
 
     /// Looks for photos among `paths` and puts them on the bench, or among the references. A recipe file is taken as
-    /// the recipe, a CSV file as labels, or on the description page as a table of descriptions.
+    /// the recipe, a CSV file as labels, or on the description page as a table of descriptions, to match or to learn from.
     pub fn open(&mut self, paths: Vec<PathBuf>, as_references: bool) {
         if let [only] = &paths[..]
             && only.extension().is_some_and(|extension| extension == "ron")
@@ -170,7 +163,9 @@ impl Window {
         } else if let [only] = &paths[..]
             && only.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"))
         {
-            if self.state.look.page == Page::Description {
+            if self.state.look.page == Page::Description && self.state.describing.against == Against::Training {
+                self.choose_match_table(only.clone());
+            } else if self.state.look.page == Page::Description {
                 self.open_pair_table(only.clone());
             } else {
                 self.background.open_labels(only.clone());
@@ -350,10 +345,11 @@ impl Window {
             News::FolderChosen(FolderUse::TrainData, folder) => self.choose_training_data(folder),
             News::FolderChosen(FolderUse::TrainValidation, folder) => self.choose_validation_data(Some(folder)),
             News::FolderChosen(FolderUse::TrainOut, folder) => self.state.training.setup.out = Some(folder),
-            News::TrainingRead { of, data } => self.training_read(of, data),
-            News::PaceMeasured(pace) => self.pace_measured(pace),
-            News::Trained(event) => self.trained(event),
-            News::TrainingEnded(outcome) => self.training_ended(outcome),
+            News::FolderChosen(FolderUse::MatchRoot, folder) => self.state.match_training.setup.root = Some(folder),
+            News::FolderChosen(FolderUse::MatchOut, folder) => self.state.match_training.setup.out = Some(folder),
+            News::TableChosen(TableUse::Learning, table) => self.choose_match_table(table),
+            News::TableChosen(TableUse::Judging, table) => self.choose_match_validation(Some(table)),
+            news @ (News::Segmenter(_) | News::Matcher(_)) => self.take_lesson(news),
             News::Segmenters(models) => self.state.segmenting.models = models,
             News::Decided(decided) => self.decided(decided),
             News::SessionSaved(Ok(())) => {}

@@ -12,9 +12,10 @@ use crate::matching::{BadRow, read_pairs};
 use crate::model::{ClipModel, ModelSource};
 use crate::report::ModelIdentity;
 use crate::report::json::VERSION;
-use crate::train::match_figures::MatchFigures;
+use crate::train::match_figures::FIGURES;
+use crate::train::match_news::MatchNews;
 use crate::train::match_settings::{MatchTraining, Tune};
-use crate::train::matching::{MatchNews, MatchTrained, train};
+use crate::train::matching::{MatchTrained, train};
 use crate::train::pair_set::PairSet;
 use crate::train::precision::PrecisionPolicy;
 use crate::{Error, Result, gpu, report};
@@ -193,13 +194,14 @@ fn learn(
 ) -> Result<MatchTrained> {
     let mut progress: Option<Progress> = None;
     train(base, learned, judged, settings, &args.output, |news| {
-        let counted = match news {
+        let counted = match *news {
             MatchNews::Prepared { done, total } => Some((done, total, "photos and texts embedded")),
+            MatchNews::Judging { done, total } => Some((done, total, "photos and texts judged")),
             MatchNews::Stepped { step, steps, .. } => Some((step, steps, "steps made")),
-            MatchNews::Line(line) => {
+            MatchNews::Resumed { .. } | MatchNews::Base(_) | MatchNews::Epoch(_) => {
                 match &progress {
-                    Some(progress) => progress.suspend(|| console.note(line)),
-                    None => console.note(line),
+                    Some(progress) => progress.suspend(|| console.note(news.to_string())),
+                    None => console.note(news.to_string()),
                 }
                 None
             }
@@ -252,24 +254,12 @@ fn print_outcome(outcome: &MatchTrained) {
     };
     let best = format!("epoch {}", outcome.best);
     Console::print(&format!("{:<22}{:>9}{best:>10}{:>10}", "validation", "before", "change"));
-    for (name, figure) in ROWS {
+    for (name, figure) in FIGURES {
         if let (Some(before), Some(after)) = (figure(base), figure(now)) {
             Console::print(&format!("{name:<22}{before:>9.3}{after:>10.3}{:>+10.3}", after - before));
         }
     }
 }
-
-/// A figure of the table, with its name.
-type Row = (&'static str, fn(&MatchFigures) -> Option<f64>);
-
-const ROWS: [Row; 6] = [
-    ("loss", |f| Some(f.loss)),
-    ("photo finds its text", |f| Some(f.photo_to_text)),
-    ("text finds its photo", |f| Some(f.text_to_photo)),
-    ("AUROC", |f| f.auroc),
-    ("similarity, matching", |f| Some(f.matching)),
-    ("similarity, others", |f| f.other),
-];
 
 /// Warnings, speed, and what to do with the model.
 fn conclude(outcome: &MatchTrained, pocket: bool, console: &Console) {

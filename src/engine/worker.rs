@@ -123,7 +123,7 @@ pub(super) struct Worker<'a> {
     cache: &'a mut FeatureCache,
     compute: Option<Compute>,
     /// Loaded networks, the one used last at the end.
-    models: Vec<(ModelSource, Arc<Backbone>)>,
+    models: Vec<(ModelSource, Option<SystemTime>, Arc<Backbone>)>,
     /// The network that segments, where one was asked for.
     segmenter: Option<(ModelSource, Option<SystemTime>, Arc<ClipSegModel>)>,
     texts: TextStore,
@@ -273,18 +273,19 @@ impl<'a> Worker<'a> {
         self.compute.as_ref().ok_or_else(|| Error::bug("no device after choosing one."))
     }
 
-    /// A network by name, loaded at its first use.
+    /// A network by name, loaded at its first use and kept until its files change, as they do while one is trained.
     pub(super) fn model(&mut self, name: &str) -> Result<Arc<Backbone>> {
         let source = ModelSource::resolve(name)?;
-        let at = self.models.iter().position(|(known, _)| *known == source);
+        let stamp = source.modified();
+        let at = self.models.iter().position(|(known, then, _)| (known, then) == (&source, &stamp));
         let entry = if let Some(at) = at {
             self.models.remove(at)
         } else {
             let (device, precision) = (self.compute()?.device.clone(), self.options.precision);
             let model = Arc::new(Backbone::load(&source, &device)?.in_precision(precision)?);
-            (source, model)
+            (source, stamp, model)
         };
-        let model = entry.1.clone();
+        let model = entry.2.clone();
         self.models.push(entry);
         let surplus = self.models.len().saturating_sub(MODELS_KEPT);
         self.models.drain(..surplus);
@@ -295,11 +296,7 @@ impl<'a> Worker<'a> {
     /// is trained.
     pub(super) fn segmenter(&mut self, name: &str) -> Result<Arc<ClipSegModel>> {
         let source = ModelSource::resolve(name)?;
-        let stamp = match &source {
-            ModelSource::Folder(folder) => std::fs::metadata(folder.join("model.safetensors")).ok(),
-            _ => None,
-        };
-        let stamp = stamp.and_then(|file| file.modified().ok());
+        let stamp = source.modified();
         if let Some((.., model)) = self.segmenter.as_ref().filter(|(known, then, _)| (known, then) == (&source, &stamp))
         {
             return Ok(model.clone());

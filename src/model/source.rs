@@ -2,6 +2,7 @@
 //! entry that was downloaded. Nothing is loaded here.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -29,6 +30,16 @@ pub enum ModelSource {
 }
 
 impl ModelSource {
+    /// When the weights were last written; `None` for those compiled into the program, and where nobody knows.
+    pub fn modified(&self) -> Option<SystemTime> {
+        let weights = match self {
+            Self::Pocket | Self::PocketSeg => return None,
+            Self::Folder(folder) => folder.join("model.safetensors"),
+            Self::File(file) => file.clone(),
+        };
+        std::fs::metadata(weights).ok()?.modified().ok()
+    }
+
     /// `pocket`, `pocket-seg`, an existing folder or safetensors file, or a catalogue id whose files were downloaded.
     pub fn resolve(name: &str) -> Result<Self> {
         if name == POCKET {

@@ -28,6 +28,30 @@ pub struct MatchFigures {
     pub other: Option<f64>,
 }
 
+impl std::fmt::Display for MatchFigures {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { loss, photo_to_text, text_to_photo, auroc, .. } = self;
+        let auroc = auroc.map_or("–".to_owned(), |auroc| format!("{auroc:.3}"));
+        write!(
+            f,
+            "validation loss {loss:.4}, photo→text {photo_to_text:.3}, text→photo {text_to_photo:.3}, AUROC {auroc}"
+        )
+    }
+}
+
+/// A figure by name; absent where there is nothing to tell apart.
+pub type NamedFigure = (&'static str, fn(&MatchFigures) -> Option<f64>);
+
+/// The figures as they are shown beside each other, before and after training.
+pub const FIGURES: [NamedFigure; 6] = [
+    ("loss", |f| Some(f.loss)),
+    ("photo finds its text", |f| Some(f.photo_to_text)),
+    ("text finds its photo", |f| Some(f.text_to_photo)),
+    ("AUROC", |f| f.auroc),
+    ("similarity, matching", |f| Some(f.matching)),
+    ("similarity, others", |f| f.other),
+];
+
 /// The figures of unit embeddings, `photos` and `texts` in the order of the set; `scale` is the inverse temperature.
 ///
 /// # Errors
@@ -125,7 +149,7 @@ pub fn overfitting(base: &MatchFigures, epochs: &[(f64, MatchFigures)]) -> Vec<S
     let Some(best) = (0..losses.len()).min_by(|&a, &b| losses[a].total_cmp(&losses[b])) else { return warnings };
     if losses[best] >= base.loss {
         warnings.push(format!(
-            "No epoch is better than the model it began with (validation loss {:.4}, before {:.4}). Keep the former model, or train with a lower --lr, --tune projections or more pairs.",
+            "No epoch is better than the model it began with (validation loss {:.4}, before {:.4}). Keep the former model, or train with a lower rate (--lr), the projections alone (--tune projections) or more pairs.",
             losses[best], base.loss
         ));
     }

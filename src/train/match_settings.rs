@@ -32,6 +32,15 @@ pub enum Tune {
 }
 
 impl Tune {
+    /// A highest learning rate to start from.
+    pub fn usual_rate(self) -> f64 {
+        match self {
+            Self::Full | Self::Vision | Self::Text => 5e-6,
+            Self::Lora => 1e-4,
+            Self::Projections => 1e-3,
+        }
+    }
+
     /// Whether the image tower before its projection stays as it is.
     pub fn freezes_vision(self) -> bool {
         matches!(self, Self::Text | Self::Projections)
@@ -94,7 +103,7 @@ impl Default for MatchTraining {
             epochs: 3,
             batch_size: 8,
             hard_negatives: 1,
-            rate: 5e-6,
+            rate: Tune::Full.usual_rate(),
             warm_up: 0.1,
             clip_norm: 1.0,
             save_steps: 100,

@@ -15,6 +15,7 @@ use super::checkpoint::{Checkpoint, write_folder};
 use super::loss::contrastive_pairs;
 use super::match_figures::{self, MatchFigures};
 use super::match_inputs::Inputs;
+use super::match_news::MatchNews;
 use super::match_settings::MatchTraining;
 use super::pair_set::{PairBatch, PairSet};
 use super::precision::{LossScale, Precision, computing};
@@ -41,15 +42,11 @@ pub struct MatchEpoch {
     pub seconds: f64,
 }
 
-/// What a run tells while it runs.
-#[derive(Clone, Copy, Debug)]
-pub enum MatchNews<'a> {
-    /// Preparations: so many of `total` photos or texts are through.
-    Prepared { done: usize, total: usize },
-    /// A step was made; counted from 1.
-    Stepped { step: usize, steps: usize, loss: f32 },
-    /// Something to read: a finished epoch, a resumption.
-    Line(&'a str),
+impl std::fmt::Display for MatchEpoch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "epoch {}: loss {:.4}", self.epoch, self.loss)?;
+        self.validation.map_or(Ok(()), |figures| write!(f, "; {figures}"))
+    }
 }
 
 /// What came of a run.
@@ -106,7 +103,7 @@ pub fn train(
     validation: Option<&PairSet>,
     settings: &MatchTraining,
     out: &Path,
-    mut news: impl FnMut(MatchNews<'_>) -> bool,
+    mut news: impl FnMut(&MatchNews) -> bool,
 ) -> Result<MatchTrained> {
     settings.check()?;
     settings.precision.check(base.device())?;
@@ -130,7 +127,7 @@ pub fn train(
     if let Some(mut saved) = Checkpoint::<Progress>::open(out)? {
         if !settings.continues(&saved.progress.settings) || saved.progress.data != progress.data {
             return Err(Error::input(
-                "The folder holds a run with other settings, tables or model. Choose another --output, or remove it.",
+                "The folder holds a run with other settings, tables or model. Choose another folder (--output), or remove it.",
             )
             .at(out));
         }
@@ -138,11 +135,12 @@ pub fn train(
         clip = install_trained(clip, std::mem::take(&mut saved.weights))?;
         progress = saved.progress;
         stepper.scale = progress.scale;
-        if !news(MatchNews::Line(&format!("Going on after step {}.", progress.step))) {
+        let Progress { step, base, ref epochs, .. } = progress;
+        if !news(&MatchNews::Resumed { step, base, epochs: epochs.clone() }) {
             return Err(Error::Cancelled);
         }
     }
-    let mut prepared = |done, total| news(MatchNews::Prepared { done, total });
+    let mut prepared = |done, total| news(&MatchNews::Prepared { done, total });
     let inputs = Inputs::new(base, train, settings.tune, &mut prepared)?;
     let held = validation.map(|set| Inputs::new(base, set, settings.tune, &mut prepared).map(|inputs| (set, inputs)));
     let held = held.transpose()?;
@@ -150,10 +148,9 @@ pub fn train(
     let text = text.map_err(|e| Error::bug(format!("settings that cannot be written ({e}).")))?;
     report::write_file(&out.join("training.ron"), |file| file.write_all(text.as_bytes()))?;
     if let (Some((set, inputs)), None) = (&held, progress.base) {
-        progress.base = Some(figures(set, inputs, base.network(), &mut news)?);
-        if let Some(base) = &progress.base {
-            news(MatchNews::Line(&format!("before: {}", words(base))));
-        }
+        let base = figures(set, inputs, base.network(), &mut news)?;
+        progress.base = Some(base);
+        news(&MatchNews::Base(base));
     }
 
     let per_epoch = train.matches.len().div_ceil(settings.batch_size);
@@ -161,47 +158,60 @@ pub fn train(
     let schedule =
         Schedule { peak: settings.rate, warm_up: ((steps as f64 * settings.warm_up) as usize).max(1), steps };
     let (mut pairs, mut busy, mut batches) = (0usize, 0.0f64, Vec::new());
-    while progress.step < steps {
-        let started = Instant::now();
-        let (epoch, number) = (progress.step / per_epoch, progress.step % per_epoch);
-        if batches.is_empty() || number == 0 {
-            batches = train.batches(settings.batch_size, settings.hard_negatives, settings.seed, epoch);
-        }
-        let batch = &batches[number];
-        let loss = batch_loss(&clip, &inputs, train, batch, settings.precision, &device)?;
-        let value = loss.clone().into_scalar::<f32>();
-        stepper.add(loss, &clip);
-        let rate = schedule.rate(progress.step);
-        clip = cooled(stepper.step(rate, clip)?);
-        if value.is_finite() {
-            progress.sum += f64::from(value);
-            progress.count += 1;
-        }
-        progress.step += 1;
-        pairs += batch.pairs.len();
-        busy += started.elapsed().as_secs_f64();
-        progress.seconds += started.elapsed().as_secs_f64();
-        progress.scale = stepper.scale;
-        let mut go_on = news(MatchNews::Stepped { step: progress.step, steps, loss: value });
-        let ended = number + 1 == per_epoch;
-        if ended {
-            let plain = clip.valid().materialize();
-            let judged = held.as_ref().map(|(set, inputs)| figures(set, inputs, &plain, &mut news)).transpose()?;
-            let loss = progress.sum / progress.count.max(1) as f64;
-            let done = MatchEpoch { epoch: epoch + 1, rate, loss, validation: judged, seconds: progress.seconds };
-            (progress.sum, progress.count, progress.seconds) = (0.0, 0, 0.0);
-            if is_best(&progress.epochs, progress.best, &done) {
-                progress.best = done.epoch;
-                write_folder(&out.join("best_model"), |folder| base.save_with(&plain, folder))?;
+    while progress.epochs.len() < settings.epochs {
+        // Steps first, then the judgement of the epoch that they make up; a run may have been stopped between the two.
+        let go_on = if progress.step < per_epoch * (progress.epochs.len() + 1) {
+            let started = Instant::now();
+            let (epoch, number) = (progress.step / per_epoch, progress.step % per_epoch);
+            if batches.is_empty() || number == 0 {
+                batches = train.batches(settings.batch_size, settings.hard_negatives, settings.seed, epoch);
             }
-            progress.epochs.push(done);
-            write_curves(out, &progress)?;
-            go_on &= news(MatchNews::Line(&line(&done)));
-        }
-        if ended || !go_on || progress.step.is_multiple_of(settings.save_steps) {
-            Checkpoint::save(out, progress.step, &progress, &collect_trained(&clip)?, &stepper.optimiser)?;
-        }
-        if !go_on && progress.step < steps {
+            let batch = &batches[number];
+            let loss = batch_loss(&clip, &inputs, train, batch, settings.precision, &device)?;
+            let value = loss.clone().into_scalar::<f32>();
+            stepper.add(loss, &clip);
+            clip = cooled(stepper.step(schedule.rate(progress.step), clip)?);
+            if value.is_finite() {
+                progress.sum += f64::from(value);
+                progress.count += 1;
+            }
+            progress.step += 1;
+            pairs += batch.pairs.len();
+            busy += started.elapsed().as_secs_f64();
+            progress.seconds += started.elapsed().as_secs_f64();
+            progress.scale = stepper.scale;
+            let go_on = news(&MatchNews::Stepped { step: progress.step, steps, loss: value });
+            if go_on && (number + 1 == per_epoch || !progress.step.is_multiple_of(settings.save_steps)) {
+                continue;
+            }
+            go_on
+        } else {
+            let started = Instant::now();
+            let plain = clip.valid().materialize();
+            let judged = held.as_ref().map(|(set, inputs)| figures(set, inputs, &plain, &mut news)).transpose();
+            if let Err(Error::Cancelled) = judged {
+                false
+            } else {
+                progress.seconds += started.elapsed().as_secs_f64();
+                let done = MatchEpoch {
+                    epoch: progress.epochs.len() + 1,
+                    rate: schedule.rate(progress.step - 1),
+                    loss: progress.sum / progress.count.max(1) as f64,
+                    validation: judged?,
+                    seconds: progress.seconds,
+                };
+                (progress.sum, progress.count, progress.seconds) = (0.0, 0, 0.0);
+                if is_best(&progress.epochs, progress.best, &done) {
+                    progress.best = done.epoch;
+                    write_folder(&out.join("best_model"), |folder| base.save_with(&plain, folder))?;
+                }
+                progress.epochs.push(done);
+                write_curves(out, &progress)?;
+                news(&MatchNews::Epoch(done))
+            }
+        };
+        Checkpoint::save(out, progress.step, &progress, &collect_trained(&clip)?, &stepper.optimiser)?;
+        if !go_on && progress.epochs.len() < settings.epochs {
             return Err(Error::Cancelled);
         }
     }
@@ -225,8 +235,11 @@ pub fn train(
 }
 
 /// Refuses tables from which nothing can be learned or judged.
-fn check_tables(train: &PairSet, validation: Option<&PairSet>) -> Result<()> {
-    for (set, name) in [(Some(train), "--train-csv"), (validation, "--val-csv")] {
+///
+/// # Errors
+/// [`Error::Input`] naming the table and what it lacks.
+pub fn check_tables(train: &PairSet, validation: Option<&PairSet>) -> Result<()> {
+    for (set, name) in [(Some(train), "the table to learn from"), (validation, "the table to judge on")] {
         let Some(set) = set else { continue };
         if set.matches.is_empty() {
             return Err(Error::input(format!(
@@ -244,7 +257,7 @@ fn check_tables(train: &PairSet, validation: Option<&PairSet>) -> Result<()> {
 }
 
 /// The loss of one batch, `[1]`, f32.
-fn batch_loss(
+pub(super) fn batch_loss(
     clip: &Clip,
     inputs: &Inputs<'_>,
     set: &PairSet,
@@ -272,12 +285,12 @@ fn figures(
     set: &PairSet,
     inputs: &Inputs<'_>,
     network: &Clip,
-    news: &mut impl FnMut(MatchNews<'_>) -> bool,
+    news: &mut impl FnMut(&MatchNews) -> bool,
 ) -> Result<MatchFigures> {
     let total = set.photos.len() + set.texts.len();
     let mut done = 0;
     let mut go_on = |more| {
-        let go_on = news(MatchNews::Prepared { done, total });
+        let go_on = news(&MatchNews::Judging { done, total });
         done += more;
         go_on
     };
@@ -294,18 +307,6 @@ fn is_best(epochs: &[MatchEpoch], best: usize, done: &MatchEpoch) -> bool {
         (Some(former), Some(now)) => now.loss < former.loss,
         _ => true,
     }
-}
-
-/// Figures in one line.
-fn words(figures: &MatchFigures) -> String {
-    let MatchFigures { loss, photo_to_text, text_to_photo, auroc, .. } = figures;
-    let auroc = auroc.map_or("–".to_owned(), |auroc| format!("{auroc:.3}"));
-    format!("validation loss {loss:.4}, photo→text {photo_to_text:.3}, text→photo {text_to_photo:.3}, AUROC {auroc}")
-}
-
-fn line(epoch: &MatchEpoch) -> String {
-    let judged = epoch.validation.as_ref().map_or(String::new(), |figures| format!("; {}", words(figures)));
-    format!("epoch {}: loss {:.4}{judged}", epoch.epoch, epoch.loss)
 }
 
 /// `curves.csv`: row 0 is the model before training.
@@ -478,7 +479,7 @@ mod tests {
                     Some(&set),
                     settings,
                     out,
-                    |news| !matches!(news, MatchNews::Stepped { step, .. } if step == stop),
+                    |news| !matches!(news, MatchNews::Stepped { step, .. } if *step == stop),
                 )
             };
             run(&folder("whole"), &settings, 0).unwrap();
@@ -498,7 +499,7 @@ mod tests {
             };
             assert_eq!(losses(&folder("whole")), losses(&parts), "all but the seconds");
             let error = run(&parts, &MatchTraining { seed: 9, ..settings }, 0).unwrap_err();
-            assert!(error.to_string().contains("another --output"), "{error}");
+            assert!(error.to_string().contains("another folder (--output)"), "{error}");
         }
     }
 
@@ -510,7 +511,7 @@ mod tests {
         one_text.texts.truncate(1);
         let mut no_match = set.clone();
         no_match.matches.clear();
-        for (table, word) in [(one_text, "same text"), (no_match, "No row of --train-csv")] {
+        for (table, word) in [(one_text, "same text"), (no_match, "No row of the table to learn from")] {
             let error = train(&base, &table, None, &MatchTraining::default(), dir.path(), |_| true).unwrap_err();
             assert!(error.to_string().contains(word), "{error}");
         }

@@ -111,16 +111,48 @@ impl PairSet {
             }
         }
         set.bad.sort_by_key(|row| row.line);
-        set.fitting = set.matches.iter().copied().collect();
-        let with_match: HashSet<usize> = set.matches.iter().map(|(photo, _)| *photo).collect();
-        for &(photo, text) in &set.mismatches {
+        set.index();
+        Ok(set)
+    }
+
+    /// What fits and what does not, for quick questions.
+    fn index(&mut self) {
+        self.fitting = self.matches.iter().copied().collect();
+        let with_match: HashSet<usize> = self.matches.iter().map(|(photo, _)| *photo).collect();
+        for &(photo, text) in &self.mismatches {
             if with_match.contains(&photo) {
-                set.wrong_texts.entry(photo).or_default().push(text);
+                self.wrong_texts.entry(photo).or_default().push(text);
             } else {
-                set.wrong_photos.entry(text).or_default().push(photo);
+                self.wrong_photos.entry(text).or_default().push(photo);
             }
         }
-        Ok(set)
+    }
+
+    /// A table of `count` matching pairs at most, spread evenly, with as many mismatch rows of their
+    /// photos at most.
+    #[must_use]
+    pub fn part(&self, count: usize) -> Self {
+        let mut part = Self::default();
+        let (mut photos, mut texts) = (BTreeMap::new(), BTreeMap::new());
+        let shown = count.min(self.matches.len());
+        let pairs: Vec<(usize, usize)> = (0..shown).map(|at| self.matches[at * self.matches.len() / shown]).collect();
+        let named: HashSet<usize> = pairs.iter().map(|(photo, _)| *photo).collect();
+        let wrong: Vec<(usize, usize)> =
+            self.mismatches.iter().filter(|(photo, _)| named.contains(photo)).take(count).copied().collect();
+        for (index, &(photo, text)) in pairs.iter().chain(&wrong).enumerate() {
+            let photo = *photos.entry(photo).or_insert_with(|| {
+                part.photos.push(self.photos[photo].clone());
+                part.hashes.push(self.hashes[photo].clone());
+                part.photos.len() - 1
+            });
+            let text = *texts.entry(text).or_insert_with(|| {
+                part.texts.push(self.texts[text].clone());
+                part.texts.len() - 1
+            });
+            if index < pairs.len() { &mut part.matches } else { &mut part.mismatches }.push((photo, text));
+        }
+        part.index();
+        part
     }
 
     /// Whether a row says that the text fits the photo.
@@ -243,6 +275,10 @@ mod tests {
         assert!(with_b.texts.contains(&wrong) && with_b.photos.contains(&4));
         assert_eq!(batches, set.batches(3, 1, 7, 0));
         assert!((1..9).any(|epoch| set.batches(3, 1, 7, epoch) != batches));
+        let part = set.part(2);
+        assert_eq!((part.photos.len(), part.matches.len(), part.mismatches.len()), (2, 2, 1));
+        assert!(part.matches.iter().all(|&(photo, text)| part.fits(photo, text)));
+        assert_eq!(set.part(100).matches.len(), 4);
         let plain = set.batches(3, 0, 7, 0);
         assert!(plain.iter().all(|batch| !batch.texts.contains(&wrong) && !batch.photos.contains(&4)));
     }

@@ -32,7 +32,7 @@ use crate::photo::Photo;
 use crate::{Error, Result, anomaly, report};
 
 pub use base::base;
-pub use pace::{Forecast, Pace};
+pub use pace::Pace;
 pub use progress::{Judged, TrainEvent};
 
 /// Bytes of features kept at most.

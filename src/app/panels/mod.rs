@@ -23,5 +23,6 @@ pub mod sheets;
 pub mod status_bar;
 pub mod toasts;
 pub mod top_bar;
+pub mod training;
 pub mod welcome;
 pub mod why;

@@ -4,7 +4,7 @@ use egui::Rect;
 
 use super::{THRESHOLD_STEP, Window};
 use crate::app::action::Action;
-use crate::app::background::{FolderUse, Purpose, Question};
+use crate::app::background::{FolderUse, Purpose, Question, TableUse};
 use crate::app::command::Command;
 use crate::app::photo_list::{Decision, Focus, Rule};
 use crate::app::session::Page;
@@ -43,8 +43,11 @@ impl Window {
             Action::History(wish) => self.wish_of_history(wish),
             Action::OpenPair(place) => self.open_pair(place),
             Action::OpenPairTable(path) => self.open_pair_table(path),
+            Action::LearnFrom(table) => self.choose_match_table(table),
+            Action::JudgeOn(table) => self.choose_match_validation(table),
             Action::Segment(wish) => self.carry_out_segment(wish),
             Action::SetUpTraining(change) => change(&mut state.training.setup),
+            Action::SetUpMatchTraining(change) => change(&mut state.match_training.setup),
             Action::SetUpBench(change) => change(&mut state.bench_setup),
             Action::OpenWorst(class) => self.open_worst(&class),
             Action::Ask(place) => state.ask(place),
@@ -158,11 +161,7 @@ impl Window {
             Command::ChooseTrainValidation => self.background.ask(Question::FolderFor(FolderUse::TrainValidation)),
             Command::ChooseTrainOut => self.background.ask(Question::FolderFor(FolderUse::TrainOut)),
             Command::StartTraining => self.start_training(),
-            Command::StopTraining => {
-                if let Some(run) = &state.training.run {
-                    run.stop.store(true, std::sync::atomic::Ordering::Relaxed);
-                }
-            }
+            Command::StopTraining => state.training.stop(),
             Command::UseTrained => self.use_trained(),
             Command::ChooseBenchFolder => self.background.ask(Question::BenchFolder),
             Command::ChooseBenchOut => self.background.ask(Question::BenchOut),
@@ -192,6 +191,13 @@ impl Window {
                     self.background.ask(Question::SaveMatches(matched, state.describing.setup.threshold));
                 }
             }
+            Command::ChooseMatchTable => self.background.ask(Question::TableFor(TableUse::Learning)),
+            Command::ChooseMatchValidation => self.background.ask(Question::TableFor(TableUse::Judging)),
+            Command::ChooseMatchRoot => self.background.ask(Question::FolderFor(FolderUse::MatchRoot)),
+            Command::ChooseMatchOut => self.background.ask(Question::FolderFor(FolderUse::MatchOut)),
+            Command::StartMatchTraining => self.start_match_training(),
+            Command::StopMatchTraining => state.match_training.stop(),
+            Command::UseMatchTrained => self.use_match_trained(),
             Command::ExportHistory => self.ask_where_to_export_history(),
             Command::UseAsReference => {
                 if let Some(path) = state.selected.and_then(|id| state.photos.get(id)).map(|entry| entry.path.clone()) {

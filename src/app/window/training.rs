@@ -1,119 +1,154 @@
-//! The window's handling of training: data that is looked at, the pace that is measured, runs that start, stop and end, and
+//! The window's handling of trainings: data that is looked at, the pace that is measured, runs that start, stop and end, and
 //! what they gave. Carries out, like its parent; the panels only wish.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::Window;
+use crate::app::background::{Background, News};
+use crate::app::describing::Against;
+use crate::app::lesson::{Course, Known, Lesson, LessonNews, Run, Wanted};
+use crate::app::match_training::MatchRun;
+use crate::app::notice::Notices;
+use crate::app::photo_list::file_name;
 use crate::app::segmenting::{Mode, Prompt};
 use crate::app::session::Page;
-use crate::app::training::{PaceKey, TrainData, TrainRun};
-use crate::train::segmentation::{Pace, TrainEvent};
-use crate::{Error, Result};
+use crate::app::state::State;
+use crate::gpu::DevicePolicy;
 
-/// Settings wait this long for the next change before the pace is measured again, in seconds.
-const PAUSE: f64 = 0.6;
+/// Does what a training wants while somebody looks at its page; gives the seconds after which to look again.
+fn follow<C: Course>(
+    lesson: &mut Lesson<C>,
+    looking: bool,
+    now: f64,
+    background: &Background,
+    device: DevicePolicy,
+) -> Option<f64>
+where
+    News: From<LessonNews<C>>,
+{
+    if !looking {
+        // A measure keeps processor and memory from what is looked at instead.
+        lesson.stop_measuring();
+        return None;
+    }
+    match lesson.next(now) {
+        Wanted::Nothing => None,
+        Wanted::Wait(seconds) => Some(seconds),
+        Wanted::Read(of, stop) => {
+            background.read_lesson::<C>(lesson.setup.clone(), of, stop);
+            None
+        }
+        Wanted::Measure(data, stop) => {
+            background.measure_pace::<C>(lesson.setup.clone(), data, device, stop);
+            None
+        }
+    }
+}
+
+/// Starts a run, or goes on with one; whether that was possible.
+fn start<C: Course>(
+    lesson: &mut Lesson<C>,
+    notices: &mut Notices,
+    background: &Background,
+    device: DevicePolicy,
+) -> bool
+where
+    News: From<LessonNews<C>>,
+{
+    // The measure would take the run's time.
+    lesson.stop_measuring();
+    let Some(data) = lesson.data().cloned() else { return false };
+    let setup = lesson.setup.clone();
+    let Some(out) = C::out(&setup) else {
+        notices.warning("This system names no folder for programs' data. Choose where to keep the run.");
+        return false;
+    };
+    let run = Run::new(out.clone(), setup.clone());
+    background.train::<C>(setup, data, out, device, run.stop.clone());
+    lesson.run = Some(run);
+    true
+}
+
+/// Says how a run ended.
+fn say(notices: &mut Notices, said: Option<Known<String>>) {
+    match said {
+        Some(Ok(text)) => notices.done(text),
+        Some(Err(text)) => notices.error(text),
+        None => {}
+    }
+}
+
+/// Offers a model that was trained wherever models are chosen; gives its name.
+fn offer(state: &mut State, model: &std::path::Path) -> String {
+    let name = model.display().to_string();
+    for list in [&mut state.models, &mut state.added_models] {
+        if !list.contains(&name) {
+            list.push(name.clone());
+        }
+    }
+    name
+}
 
 impl Window {
     /// Looks at the data, and measures the pace, while somebody looks at the page.
     pub(super) fn follow_training(&mut self, ctx: &egui::Context) {
-        let looking = self.state.look.page == Page::Segment && self.state.segmenting.mode == Mode::Training;
-        if !looking {
-            return;
-        }
-        let now = self.state.notices.now;
-        let training = &mut self.state.training;
-        let of = (training.setup.data.clone(), training.setup.validation.clone());
-        if of.0.is_some() && training.data_of.as_ref() != Some(&of) {
-            training.data_of = Some(of);
-            training.data = None;
-            self.background.read_training(training.setup.clone());
-        }
-        if training.running() {
-            return;
-        }
-        let key = PaceKey::of(&training.setup);
-        let known = training.pace.as_ref().is_some_and(|(known, _)| *known == key);
-        if known || training.measuring.is_some() || training.problem().is_some() {
-            return;
-        }
-        // A number being dragged would be measured at every step.
-        if self.pace_wanted.as_ref().is_none_or(|(wanted, _)| *wanted != key) {
-            self.pace_wanted = Some((key.clone(), now));
-        }
-        let waited = now - self.pace_wanted.as_ref().map_or(now, |(_, since)| *since);
-        if waited < PAUSE {
-            ctx.request_repaint_after(std::time::Duration::from_secs_f64(PAUSE - waited + 0.01));
-            return;
-        }
-        let Some(data) = training.data().cloned() else { return };
-        training.measuring = Some(key);
-        self.pace_stop.store(false, Ordering::Relaxed);
-        self.background.measure_pace(data, training.setup.clone(), self.bench_engine.device, self.pace_stop.clone());
-    }
-
-    pub(super) fn training_read(&mut self, of: (Option<PathBuf>, Option<PathBuf>), data: Result<Box<TrainData>>) {
-        let training = &mut self.state.training;
-        if training.data_of.as_ref() != Some(&of) {
-            return;
-        }
-        training.data = Some(data.map(Arc::from).map_err(|error| error.to_string()));
-        if let Some(Ok(data)) = &training.data {
-            training.setup.adopt(&data.train.classes.clone());
+        let (now, device) = (self.state.notices.now, self.bench_engine.device);
+        let state = &mut self.state;
+        let segments = state.look.page == Page::Segment && state.segmenting.mode == Mode::Training;
+        let matches = state.look.page == Page::Description && state.describing.against == Against::Training;
+        let waits = [
+            follow(&mut state.training, segments, now, &self.background, device),
+            follow(&mut state.match_training, matches, now, &self.background, device),
+        ];
+        for seconds in waits.into_iter().flatten() {
+            ctx.request_repaint_after(std::time::Duration::from_secs_f64(seconds));
         }
     }
 
-    pub(super) fn pace_measured(&mut self, pace: Result<Pace>) {
-        let training = &mut self.state.training;
-        if let Some(key) = training.measuring.take()
-            && !matches!(pace, Err(Error::Cancelled))
-        {
-            training.pace = Some((key, pace.map_err(|error| error.to_string())));
-        }
+    /// News of a training.
+    pub(super) fn take_lesson(&mut self, news: News) {
+        let state = &mut self.state;
+        let said = match news {
+            News::Segmenter(news) => state.training.take(news),
+            News::Matcher(news) => state.match_training.take(news),
+            _ => None,
+        };
+        say(&mut state.notices, said);
     }
 
     pub(super) fn start_training(&mut self) {
-        // The measure would take the run's time.
-        self.pace_stop.store(true, Ordering::Relaxed);
         let state = &mut self.state;
-        let setup = state.training.setup.clone();
-        let Some(out) = setup.out() else {
-            state.notices.warning("This system names no folder for programs' data. Choose where to keep the run.");
-            return;
-        };
-        state.look.page = Page::Segment;
-        state.segmenting.mode = Mode::Training;
-        let run = TrainRun::new(out.clone(), setup.clone(), state.notices.now);
-        self.background.train(setup, out, self.bench_engine.device, run.stop.clone());
-        state.training.run = Some(run);
-    }
-
-    pub(super) fn trained(&mut self, event: TrainEvent) {
-        if let Some(run) = &mut self.state.training.run {
-            run.apply(event);
+        if start(&mut state.training, &mut state.notices, &self.background, self.bench_engine.device) {
+            state.look.page = Page::Segment;
+            state.segmenting.mode = Mode::Training;
         }
     }
 
-    pub(super) fn training_ended(&mut self, outcome: Result<()>) {
-        let Some(run) = &mut self.state.training.run else { return };
-        match outcome {
-            Ok(()) => {
-                run.ended = Some(Ok(()));
-                let best = run.best().and_then(|best| Some((best.epoch, best.dice?)));
-                let best =
-                    best.map_or_else(String::new, |(epoch, dice)| format!(" Epoch {epoch} is best, Dice {dice:.3}."));
-                self.state.notices.done(format!("Training is through.{best}"));
-            }
-            Err(Error::Cancelled) => {
-                run.stopped = true;
-                run.ended = Some(Err("Stopped. The same training goes on after the last whole epoch.".to_owned()));
-            }
-            Err(error) => {
-                run.ended = Some(Err(error.to_string()));
-                self.state.notices.error(error.to_string());
-            }
+    pub(super) fn start_match_training(&mut self) {
+        let state = &mut self.state;
+        if start(&mut state.match_training, &mut state.notices, &self.background, self.bench_engine.device) {
+            state.look.page = Page::Description;
+            state.describing.against = Against::Training;
         }
+    }
+
+    /// Holds descriptions against photos with the model that was trained.
+    pub(super) fn use_match_trained(&mut self) {
+        let Some(model) = self.state.match_training.run.as_ref().and_then(MatchRun::model) else { return };
+        let state = &mut self.state;
+        let name = offer(state, &model);
+        state.history.close_gesture();
+        state.edit_description("Use the trained model", |setup| setup.model = name);
+        state.history.close_gesture();
+        // A model of the same folder may be another one by now.
+        let describing = &mut state.describing;
+        (describing.asked, describing.seen, describing.said, describing.matched) = (None, None, None, None);
+        describing.against = if state.selected.is_some() { Against::Photo } else { Against::Table };
+        state.look.page = Page::Description;
+        let run = model.parent().map(file_name).unwrap_or_default();
+        state
+            .notices
+            .done(format!("Descriptions are held against photos by the model of {run}; Ctrl+Z takes that back."));
     }
 
     /// Segments with what was trained: its model, its words, and the threshold that was best.
@@ -122,11 +157,9 @@ impl Window {
         let Some((run, model)) = state.training.run.as_ref().and_then(|run| Some((run.clone(), run.model()?))) else {
             return;
         };
-        let name = model.display().to_string();
-        for list in [&mut state.models, &mut state.added_models, &mut state.segmenting.models] {
-            if !list.contains(&name) {
-                list.push(name.clone());
-            }
+        let name = offer(state, &model);
+        if !state.segmenting.models.contains(&name) {
+            state.segmenting.models.push(name.clone());
         }
         let threshold = run.best().and_then(|best| best.best_threshold).unwrap_or(0.5) as f32;
         let prompts = run.setup.settings().prompts;
@@ -164,11 +197,25 @@ impl Window {
     pub fn choose_training_data(&mut self, folder: PathBuf) {
         let training = &mut self.state.training;
         training.setup.data = Some(folder);
-        training.data_of = None;
+        training.forget_data();
     }
 
     /// Chooses the photos with masks to judge on; `None` takes a fifth of the others.
     pub fn choose_validation_data(&mut self, folder: Option<PathBuf>) {
         self.state.training.setup.validation = folder;
+    }
+
+    /// Chooses the table of photos and texts to learn from.
+    pub fn choose_match_table(&mut self, table: PathBuf) {
+        let training = &mut self.state.match_training;
+        training.setup.table = Some(table);
+        training.forget_data();
+    }
+
+    /// Chooses the table to judge on; `None` judges on nothing.
+    pub fn choose_match_validation(&mut self, table: Option<PathBuf>) {
+        let training = &mut self.state.match_training;
+        training.setup.validation = table;
+        training.forget_data();
     }
 }

@@ -9,6 +9,7 @@ use burn::optim::{AdamWConfig, GradientsParams};
 use super::{Example, Held, Phrases, Pick, SegmentTraining, judge, losses, start};
 use crate::dataset::masked::MaskedFolder;
 use crate::model::ClipSegModel;
+use crate::train::forecast::Forecast;
 use crate::{Error, Result};
 
 /// Photos read, and steps trained, for the measure; one of each more goes before it and is not counted.
@@ -26,16 +27,6 @@ pub struct Pace {
     pub example: f64,
     /// One photo judged, all classes.
     pub judged: f64,
-}
-
-/// What a run will take, in seconds.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Forecast {
-    /// Before the first epoch.
-    pub reading: f64,
-    pub epoch: f64,
-    /// All of it, if no early stop ends it.
-    pub total: f64,
 }
 
 impl Pace {
@@ -116,6 +107,6 @@ impl Pace {
         // The base is judged once before the first epoch.
         let reading = versions * self.version + judged * self.judged;
         let epoch = examples as f64 * self.example + judged * self.judged;
-        Forecast { reading, epoch, total: reading + epoch * settings.epochs as f64 }
+        Forecast::new(reading, epoch, settings.epochs)
     }
 }

@@ -104,7 +104,33 @@ pub fn models(desk: &Desk<'_>, chosen: &[String]) -> Vec<String> {
     names
 }
 
-/// A model's name without its folders.
+/// A choice among models; gives the one that was chosen. `id` is its name for those who do not see it.
+pub fn choose_model(
+    ui: &mut Ui,
+    id: &str,
+    now: &str,
+    names: impl IntoIterator<Item = String>,
+    tooltip: &str,
+) -> Option<String> {
+    let mut choice = None;
+    let combo = egui::ComboBox::from_id_salt(id).selected_text(short(now)).width(220.0);
+    let shown = combo.show_ui(ui, |ui| {
+        for name in names {
+            if ui.selectable_label(name == now, short(&name)).on_hover_text(&name).clicked() {
+                choice = Some(name);
+            }
+        }
+    });
+    shown.response.on_hover_text(tooltip).accessible_name(id);
+    choice
+}
+
+/// A model's name without its folders, but for the last where every trained model has the same name.
 pub fn short(name: &str) -> String {
-    name.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next().unwrap_or(name).to_owned()
+    let parts: Vec<&str> = name.split(['/', '\\']).filter(|part| !part.is_empty()).collect();
+    match parts[..] {
+        [.., run, model @ ("model" | "best_model")] => format!("{run}/{model}"),
+        [.., last] => last.to_owned(),
+        [] => name.to_owned(),
+    }
 }

@@ -4,7 +4,7 @@
 use egui::{Align2, Sense, TextEdit, Ui, vec2};
 use egui_material_icons::icons::{ICON_ADD, ICON_CLOSE, ICON_LABEL, ICON_PLAY_ARROW};
 
-use super::{NAME, edit, models, short};
+use super::{NAME, choose_model, edit, models};
 use crate::app::action::Desk;
 use crate::app::command::Command;
 use crate::app::state::photos;
@@ -236,16 +236,11 @@ fn settings(ui: &mut Ui, desk: &mut Desk<'_>) {
     let setup = desk.state.classifying.setup.clone();
     ui.horizontal(|ui| {
         named(ui, NAME, egui::RichText::new("Model").color(colours.ink_soft));
-        let combo = egui::ComboBox::from_id_salt("words model").selected_text(short(&setup.model)).width(220.0);
-        let shown = combo.show_ui(ui, |ui| {
-            for name in models(desk, std::slice::from_ref(&setup.model)) {
-                if ui.selectable_label(name == setup.model, short(&name)).on_hover_text(&name).clicked() {
-                    edit(desk, "Model of the words", move |setup| setup.model = name);
-                }
-            }
-        });
+        let names = models(desk, std::slice::from_ref(&setup.model));
         let tooltip = "It needs a text tower: a CLIP model, or pocket.";
-        shown.response.on_hover_text(tooltip).accessible_name("Model of the words");
+        if let Some(name) = choose_model(ui, "Model of the words", &setup.model, names, tooltip) {
+            edit(desk, "Model of the words", move |setup| setup.model = name);
+        }
     });
     ui.horizontal(|ui| {
         let tooltip = "What {} in a phrase stands for.";

@@ -1,17 +1,19 @@
 //! Descriptions: does the photo on view show what it is said to show, claim by claim? And the same for a table of photos
-//! and texts, with the threshold that its labels speak for.
+//! and texts, with the threshold that its labels speak for; and training on photos and texts of your own.
 
+mod curves;
 mod photo;
 mod rows;
 mod scale;
 mod table;
+mod training;
 
 use std::fmt::Write as _;
 
 use egui::{Align, Layout, Ui};
 use egui_material_icons::icons::{ICON_ADD, ICON_IOS_SHARE, ICON_WARNING};
 
-use super::classify::{models, short};
+use super::classify::{choose_model, models};
 use crate::app::action::{Action, Desk};
 use crate::app::command::Command;
 use crate::app::describing::{Against, DescribeSetup, Describing, Made, POCKET_NOTE};
@@ -29,11 +31,15 @@ pub fn show(ui: &mut Ui, desk: &mut Desk<'_>) {
     page(ui, "description", |ui| {
         header(ui, desk);
         ui.add_space(theme::GAP);
-        model(ui, desk);
-        ui.add_space(theme::WIDE_GAP);
-        match desk.state.describing.against {
+        let against = desk.state.describing.against;
+        if against != Against::Training {
+            model(ui, desk);
+            ui.add_space(theme::WIDE_GAP);
+        }
+        match against {
             Against::Photo => photo::show(ui, desk),
             Against::Table => table::show(ui, desk),
+            Against::Training => training::show(ui, desk),
         }
     });
 }
@@ -48,6 +54,7 @@ fn header(ui: &mut Ui, desk: &mut Desk<'_>) {
         let choices = [
             (Against::Photo, "Photo on view", "One photo against a description that you type, claim by claim."),
             (Against::Table, "Table", "Every row of a CSV file: photo, text and, where known, whether they match."),
+            (Against::Training, "Training", "Teach a model from photos and descriptions of your own."),
         ];
         if let Some(against) = segments(ui, against, &choices) {
             show_as(desk, move |describing| describing.against = against);
@@ -69,9 +76,12 @@ fn header(ui: &mut Ui, desk: &mut Desk<'_>) {
             "Does the photo on view show what the work order says? Its similarity with the description, and each claim by itself."
         }
         Against::Table => "Whole batches: similarities of all rows, and the threshold that labelled rows speak for.",
+        Against::Training => {
+            "A CLIP model learns from a table of your own which text belongs to which photo, and is held against what it did before."
+        }
     };
     ui.label(egui::RichText::new(text).color(colours.ink_soft));
-    if let Some(problem) = &desk.state.describing.problem {
+    if let Some(problem) = desk.state.describing.problem.as_ref().filter(|_| against != Against::Training) {
         ui.label(egui::RichText::new(problem).color(colours.ng));
     }
 }
@@ -83,16 +93,11 @@ fn model(ui: &mut Ui, desk: &mut Desk<'_>) {
     ui.horizontal(|ui| {
         ui.set_min_height(7.0 * theme::GRID);
         named(ui, NAME, egui::RichText::new("Model").color(colours.ink_soft));
-        let combo = egui::ComboBox::from_id_salt("description model").selected_text(short(&now)).width(220.0);
-        let shown = combo.show_ui(ui, |ui| {
-            for name in models(desk, std::slice::from_ref(&now)) {
-                if ui.selectable_label(name == now, short(&name)).on_hover_text(&name).clicked() {
-                    edit(desk, "Model of the descriptions", move |setup| setup.model = name);
-                }
-            }
-        });
+        let names = models(desk, std::slice::from_ref(&now));
         let tooltip = "It needs a text tower: a CLIP model, or pocket.";
-        shown.response.on_hover_text(tooltip).accessible_name("Model of the descriptions");
+        if let Some(name) = choose_model(ui, "Model of the descriptions", &now, names, tooltip) {
+            edit(desk, "Model of the descriptions", move |setup| setup.model = name);
+        }
         let info = Command::AddModelFolder.info();
         if text_button(ui, ICON_ADD, "Folder…", info.help).clicked() {
             desk.run(Command::AddModelFolder);

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use egui::{CursorIcon, DragValue, ProgressBar, Sense, Stroke, TextEdit, Ui, vec2};
+use egui::{CursorIcon, DragValue, ProgressBar, Sense, Stroke, Ui, vec2};
 use egui_material_icons::icons::{ICON_FILE_OPEN, ICON_FOLDER_OPEN, ICON_PLAY_ARROW, ICON_STOP_CIRCLE};
 use egui_plot::{AxisHints, Bar, BarChart, PlotBounds, VLine};
 
@@ -14,7 +14,7 @@ use crate::app::command::Command;
 use crate::app::describing::{Matched, OpenTable};
 use crate::app::theme::{self, palette};
 use crate::app::widgets::icon_button::text_button;
-use crate::app::widgets::{columns, figure, named_row, primary_button, still_plot};
+use crate::app::widgets::{columns, figure, named_row, path_field, primary_button, still_plot};
 use crate::matching::{Choice, Label};
 
 /// Width of the page from which figures and histogram stand side by side.
@@ -56,7 +56,9 @@ fn choose(ui: &mut Ui, desk: &mut Desk<'_>) {
         if text_button(ui, ICON_FILE_OPEN, "Open…", info.help).clicked() {
             desk.run(Command::OpenPairTable);
         }
-        path_field(ui, desk, setup.table.as_deref());
+        if let Some(path) = path_field(ui, "Path of the table", "path of a CSV file", setup.table.as_deref()) {
+            desk.push(Action::OpenPairTable(path));
+        }
     });
     row(ui, "Photos", "Where relative paths of the table start.", |ui| {
         let info = Command::ChoosePairRoot.info();
@@ -114,26 +116,6 @@ fn progress(ui: &mut Ui, desk: &mut Desk<'_>, job: &LabJob) {
     ui.label(egui::RichText::new(text).color(colours.ink_soft));
     if !job.stopping && text_button(ui, ICON_STOP_CIRCLE, "Stop", Command::StopMatching.info().help).clicked() {
         desk.run(Command::StopMatching);
-    }
-}
-
-/// The path of the table, to be typed as well; taken when the field is left.
-fn path_field(ui: &mut Ui, desk: &mut Desk<'_>, now: Option<&std::path::Path>) {
-    let id = ui.scope_id().with("path of the table");
-    let shown = now.map_or_else(String::new, |path| path.display().to_string());
-    let mut text = ui.data(|data| data.get_temp::<String>(id)).unwrap_or_else(|| shown.clone());
-    let before = text.clone();
-    let width = ui.available_width().min(560.0);
-    let field = TextEdit::singleline(&mut text).hint_text("path of a CSV file").desired_width(width);
-    let response = ui.add(field.margin(vec2(6.0, 4.0))).accessible_name("Path of the table");
-    if response.lost_focus() {
-        ui.data_mut(|data| data.remove::<String>(id));
-        let path = text.trim();
-        if !path.is_empty() && path != shown {
-            desk.push(Action::OpenPairTable(path.into()));
-        }
-    } else if text != before {
-        ui.data_mut(|data| data.insert_temp(id, text));
     }
 }
 

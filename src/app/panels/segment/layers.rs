@@ -5,9 +5,10 @@ use egui_material_icons::icons::{
     ICON_ADD, ICON_CLOSE, ICON_IOS_SHARE, ICON_RESTART_ALT, ICON_STOP_CIRCLE, ICON_VISIBILITY, ICON_VISIBILITY_OFF,
 };
 
-use super::{colour_of, edit, short};
+use super::{colour_of, edit};
 use crate::app::action::Desk;
 use crate::app::command::Command;
+use crate::app::panels::classify::short;
 use crate::app::panels::decision_sections::titled;
 use crate::app::segmenting::decide::DecidedLayer;
 use crate::app::segmenting::{DEFAULT_MODEL, LayerSetup, Prompt, Wish};

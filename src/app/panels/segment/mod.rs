@@ -23,15 +23,6 @@ fn colour_of(layer: &LayerSetup) -> [u8; 3] {
     colours[layer.colour % colours.len()]
 }
 
-/// A model's name without its folders, but for the last where every trained model has the same name.
-fn short(name: &str) -> String {
-    let parts: Vec<&str> = name.split(['/', '\\']).filter(|part| !part.is_empty()).collect();
-    match parts[..] {
-        [.., run, "model"] => format!("{run}/model"),
-        _ => super::classify::short(name),
-    }
-}
-
 /// Changes what is segmented as one step of undo; `what` names the thing changed.
 fn edit(desk: &mut Desk<'_>, what: impl Into<String>, change: impl FnOnce(&mut SegmentSetup) + 'static) {
     desk.segment(Wish::Edit { what: what.into(), change: Box::new(change) });
