@@ -195,7 +195,7 @@ impl<C: Course> Run<C> {
     pub fn doing(&self) -> String {
         match self.phase {
             Phase::Starting => "Loading the network…".to_owned(),
-            Phase::Reading { done, total } => format!("Reading: {done} of {total}"),
+            Phase::Reading { done, total } => format!("Reading photos: {done} of {total}"),
             Phase::Learning { epoch, batch, batches } => {
                 format!("Epoch {epoch} of {}: batch {batch} of {batches}", C::epochs(&self.setup))
             }

@@ -383,7 +383,7 @@ mod tests {
         SegmentCourse::apply(&mut run, TrainEvent::Resumed(vec![figures(1, 0.3)]));
         assert_eq!(run.seconds_left(), None, "the epochs before were another sitting's");
         SegmentCourse::apply(&mut run, TrainEvent::Reading { done: 3, total: 10 });
-        assert_eq!(run.doing(), "Reading: 3 of 10");
+        assert_eq!(run.doing(), "Reading photos: 3 of 10");
         SegmentCourse::apply(&mut run, TrainEvent::Epoch(figures(2, 0.6)));
         SegmentCourse::apply(&mut run, TrainEvent::Epoch(figures(3, 0.5)));
         let batch = TrainEvent::Batch { epoch: 4, epochs: 4, batch: 1, batches: 2, bce: 0.1, dice_loss: 0.2 };

@@ -493,6 +493,26 @@ mod tests {
             let resumed = run(&parts, &settings, 0).unwrap();
             assert_eq!(resumed.epochs.len(), 3);
             assert_eq!(trained_weights(&folder("whole")), trained_weights(&parts), "{tune:?}");
+            // Stopped while the first epoch is judged: its steps are kept, and it is judged by the next run.
+            let (judging, mut learned) = (folder("judging"), false);
+            let stopped = train(&base, &set, Some(&set), &settings, &judging, |news| {
+                learned |= matches!(news, MatchNews::Stepped { .. });
+                !(learned && matches!(news, MatchNews::Judging { .. }))
+            });
+            assert!(matches!(stopped, Err(Error::Cancelled)));
+            let mut first = None;
+            train(&base, &set, Some(&set), &settings, &judging, |news| {
+                if !matches!(news, MatchNews::Prepared { .. } | MatchNews::Judging { .. }) {
+                    first.get_or_insert(news.clone());
+                }
+                true
+            })
+            .unwrap();
+            assert!(
+                matches!(first, Some(MatchNews::Resumed { step: 2, ref epochs, .. }) if epochs.is_empty()),
+                "{first:?}"
+            );
+            assert_eq!(trained_weights(&folder("whole")), trained_weights(&judging), "{tune:?}");
             let losses = |out: &Path| {
                 let rows = std::fs::read_to_string(out.join("curves.csv")).unwrap();
                 rows.lines().map(|row| row.rsplit_once(',').unwrap().0.to_owned()).collect::<Vec<_>>()

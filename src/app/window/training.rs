@@ -146,9 +146,9 @@ impl Window {
         describing.against = if state.selected.is_some() { Against::Photo } else { Against::Table };
         state.look.page = Page::Description;
         let run = model.parent().map(file_name).unwrap_or_default();
-        state
-            .notices
-            .done(format!("Descriptions are held against photos by the model of {run}; Ctrl+Z takes that back."));
+        state.notices.done(format!(
+            "The model of {run} is in use. Training moves similarities: take the threshold from labelled rows."
+        ));
     }
 
     /// Segments with what was trained: its model, its words, and the threshold that was best.

@@ -26,7 +26,7 @@ pub fn show(ui: &mut Ui, run: &MatchRun) {
     ];
     let found = [
         judged("AUROC", 2, |figures| figures.auroc),
-        judged("photo → text", 3, |figures| Some(figures.photo_to_text)),
+        judged("photo → text", 6, |figures| Some(figures.photo_to_text)),
         judged("text → photo", 5, |figures| Some(figures.text_to_photo)),
     ];
     // One batch may be far above all others, and would flatten them.
@@ -36,7 +36,7 @@ pub fn show(ui: &mut Ui, run: &MatchRun) {
     let shown = if run.setup.validation.is_some() { 2 } else { 1 };
     let plots = [
         Plot { title: "Losses", curves: &losses[..shown], top: curves::top_of(&losses, most) },
-        Plot { title: "Judged", curves: &found, top: 1.0 },
+        Plot { title: "Table judged on", curves: &found, top: 1.0 },
     ];
     curves::show(ui, &plots[..shown], run.setup.epochs);
     ui.add_space(theme::GAP);

@@ -34,12 +34,12 @@ const TUNES: [(Tune, &str, &str); 5] = [
     ),
     (
         Tune::Vision,
-        "Photos",
+        "Photo side",
         "The network that looks at photos; the one that reads texts stays. For parts that look like nothing it has seen.",
     ),
     (
         Tune::Text,
-        "Texts",
+        "Text side",
         "The network that reads texts; the one that looks at photos stays. For words of your own for what it sees well.",
     ),
     (
@@ -97,12 +97,10 @@ fn setup(ui: &mut Ui, desk: &mut Desk<'_>) {
         }
     });
     row(ui, "Photos in", Command::ChooseMatchRoot.info().help, |ui| {
-        let text = setup.root.as_ref().map(|path| path.display().to_string());
-        let tooltip = "Paths start beside each table.";
-        if text.is_some() && icon_button(ui, ICON_CLOSE, "Photos beside the tables", tooltip).clicked() {
+        let clear = setup.root.as_ref().map(|_| ("Photos beside the tables", "Paths start beside each table."));
+        if chosen(ui, desk, Command::ChooseMatchRoot, setup.root.as_deref(), "beside each table", clear) {
             set(desk, |setup| setup.root = None);
         }
-        chosen(ui, desk, Command::ChooseMatchRoot, text, "beside each table");
     });
     let tooltip = "A CLIP model: pocket, an installed one, or a folder. It stays as it is; the trained one is another.";
     row(ui, "Start from", tooltip, |ui| {
@@ -124,12 +122,10 @@ fn setup(ui: &mut Ui, desk: &mut Desk<'_>) {
     if let Some(out) = setup.out() {
         let tooltip = "Checkpoints, curves and the best model are written there; a run that was stopped goes on.";
         row(ui, "Kept in", tooltip, |ui| {
-            if setup.out.is_some()
-                && icon_button(ui, ICON_CLOSE, "A folder of its own", "Keep every setup by itself.").clicked()
-            {
+            let clear = setup.out.as_ref().map(|_| ("A folder of its own", "Keep every setup in a folder of its own."));
+            if chosen(ui, desk, Command::ChooseMatchOut, Some(&out), "", clear) {
                 set(desk, |setup| setup.out = None);
             }
-            chosen(ui, desk, Command::ChooseMatchOut, Some(out.display().to_string()), "");
         });
     }
 }
@@ -183,7 +179,9 @@ fn outcome(ui: &mut Ui, desk: &mut Desk<'_>) {
     ended(ui, run, "");
     curves::show(ui, run);
     ui.add_space(theme::GAP);
-    for text in &run.warnings {
+    // What the tables themselves are warned of stands beside them.
+    let known = desk.state.match_training.data().map_or(&[][..], |data| data.leakage.as_slice());
+    for text in run.warnings.iter().filter(|text| !known.contains(text)) {
         warning(ui, text);
     }
     if run.setup.validation.is_none() {
@@ -191,6 +189,7 @@ fn outcome(ui: &mut Ui, desk: &mut Desk<'_>) {
             "Without a table to judge on nothing says whether the model got better; the one kept is the last epoch's.";
         warning(ui, text);
     }
+    ui.add_space(theme::GRID);
     use_button(ui, desk, Command::UseMatchTrained, run.model());
     if run.model().is_some() && run.setup.base == crate::model::POCKET {
         let text = "A trained pocket opens in Hairline only: other programs do not know its first layers.";
@@ -251,7 +250,7 @@ fn data(ui: &mut Ui, desk: &mut Desk<'_>) {
 fn remarks(ui: &mut Ui, set: &PairSet, name: &str) {
     let colours = palette(ui);
     let line = |ui: &mut Ui, text: String, ink: Color32| {
-        ui.add(Label::new(theme::small(&text).color(ink)).truncate()).on_hover_text(text);
+        ui.add(Label::new(theme::small(text).color(ink)).wrap());
     };
     for bad in set.bad.iter().take(LISTED) {
         line(ui, format!("{name}, line {}: {}", bad.line, bad.error), colours.uncertain);

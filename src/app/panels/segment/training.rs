@@ -1,7 +1,6 @@
 //! Training: pick the data, see what is in it, how long it will take, watch it learn, and use what came out.
 
 use egui::{Color32, DragValue, Rect, Sense, TextEdit, Ui, pos2, vec2};
-use egui_material_icons::icons::ICON_CLOSE;
 
 use super::{curves, photo};
 use crate::app::action::{Action, Desk};
@@ -12,7 +11,7 @@ use crate::app::segmenting::DEFAULT_MODEL;
 use crate::app::state::photos;
 use crate::app::theme::{self, palette};
 use crate::app::training::{ClassBalance, TrainData, TrainSetup};
-use crate::app::widgets::{icon_button, page};
+use crate::app::widgets::page;
 use crate::report::segments::COLOURS;
 
 /// Shows the page.
@@ -41,18 +40,16 @@ fn set(desk: &mut Desk<'_>, change: impl FnOnce(&mut TrainSetup) + 'static) {
 
 fn setup(ui: &mut Ui, desk: &mut Desk<'_>) {
     let setup = desk.state.training.setup.clone();
-    let text = |path: &Option<std::path::PathBuf>| path.as_ref().map(|path| path.display().to_string());
     row(ui, "Photos", "A folder with images and masks, or one class in the MVTec-AD layout.", |ui| {
-        chosen(ui, desk, Command::ChooseTrainData, text(&setup.data), "a folder with images/ and masks/");
+        let otherwise = "a folder with images/ and masks/";
+        chosen(ui, desk, Command::ChooseTrainData, setup.data.as_deref(), otherwise, None);
     });
     row(ui, "Judged on", "Photos that are never learned from; each epoch is judged on them.", |ui| {
-        if setup.validation.is_some()
-            && icon_button(ui, ICON_CLOSE, "Judge on a fifth", "Judge on a fifth of the photos instead.").clicked()
-        {
+        let clear = setup.validation.as_ref().map(|_| ("Judge on a fifth", "Judge on a fifth of the photos instead."));
+        let otherwise = "a fifth of the photos, chosen by chance";
+        if chosen(ui, desk, Command::ChooseTrainValidation, setup.validation.as_deref(), otherwise, clear) {
             set(desk, |setup| setup.validation = None);
         }
-        let otherwise = "a fifth of the photos, chosen by chance";
-        chosen(ui, desk, Command::ChooseTrainValidation, text(&setup.validation), otherwise);
     });
     let tooltip = "pocket-seg knows the words of procedural parts already; a CLIPSeg folder goes on from its own decoder; \
                    another CLIP model gets a new one.";
@@ -84,7 +81,7 @@ fn setup(ui: &mut Ui, desk: &mut Desk<'_>) {
             "Kept in",
             "Checkpoints, curves and the best model are written there; a run that was stopped goes on.",
             |ui| {
-                chosen(ui, desk, Command::ChooseTrainOut, Some(out.display().to_string()), "");
+                chosen(ui, desk, Command::ChooseTrainOut, Some(&out), "", None);
             },
         );
     }

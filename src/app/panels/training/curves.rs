@@ -75,13 +75,13 @@ fn plot(ui: &mut Ui, Plot { title, curves, top }: &Plot<'_>, epochs: f64, width:
     ui.vertical(|ui| {
         ui.set_width(width);
         ui.spacing_mut().item_spacing.y = 2.0;
+        ui.label(theme::small(*title).color(colours.ink));
         ui.horizontal(|ui| {
             ui.spacing_mut().item_spacing.x = theme::GRID;
-            ui.label(theme::small(*title).color(colours.ink_soft));
             for curve in *curves {
-                ui.add_space(theme::GRID);
                 ui.label(theme::small("●").color(curve.colour));
                 ui.label(theme::small(curve.name).color(colours.ink_soft));
+                ui.add_space(theme::GRID);
             }
         });
         let ticks = |hints: AxisHints<'static>| {
@@ -93,7 +93,10 @@ fn plot(ui: &mut Ui, Plot { title, curves, top }: &Plot<'_>, epochs: f64, width:
             .grid_color(colours.line)
             .y_grid_spacer(egui_plot::uniform_grid_spacer(|_| [0.25, 0.5, 1.0]))
             .custom_x_axes(vec![ticks(AxisHints::new_x())])
-            .custom_y_axes(vec![ticks(AxisHints::new_y()).min_thickness(28.0)])
+            .custom_y_axes(vec![ticks(AxisHints::new_y()).min_thickness(28.0).formatter(|mark, _| {
+                // At most two decimals, and none that say nothing.
+                ((mark.value * 100.0).round() / 100.0).to_string()
+            })])
             .show_x(false)
             .show_y(false)
             .set_margin_fraction(egui::Vec2::ZERO)

@@ -4,10 +4,11 @@
 pub mod curves;
 
 use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use egui::{Color32, ColorImage, DragValue, ProgressBar, Rect, Sense, Ui, Vec2, pos2, vec2};
-use egui_material_icons::icons::{ICON_CHECK, ICON_FOLDER_OPEN, ICON_PLAY_ARROW, ICON_STOP_CIRCLE};
+use egui_material_icons::icons::{ICON_CHECK, ICON_CLOSE, ICON_FOLDER_OPEN, ICON_PLAY_ARROW, ICON_STOP_CIRCLE};
 
 use super::status_bar::time_left;
 use crate::app::action::Desk;
@@ -15,7 +16,7 @@ use crate::app::command::Command;
 use crate::app::lesson::{Course, Lesson, Run};
 use crate::app::theme::{self, palette};
 use crate::app::widgets::icon_button::text_button;
-use crate::app::widgets::{columns, named_row, primary_button};
+use crate::app::widgets::{columns, icon_button, named_row, primary_button};
 
 /// Width of the names on the left.
 const NAME: f32 = 104.0;
@@ -51,18 +52,28 @@ pub fn layout<T>(
     }
 }
 
-/// A button that asks for a folder or file, and what is chosen; `otherwise` stands where nothing is.
-pub fn chosen(ui: &mut Ui, desk: &mut Desk<'_>, command: Command, chosen: Option<String>, otherwise: &str) {
+/// A button that asks for a folder, and what is chosen; `otherwise` stands where nothing is. `clear` is name and tooltip of
+/// a button that takes the choice back; gives whether it was clicked.
+pub fn chosen(
+    ui: &mut Ui,
+    desk: &mut Desk<'_>,
+    command: Command,
+    chosen: Option<&Path>,
+    otherwise: &str,
+    clear: Option<(&str, &str)>,
+) -> bool {
     let colours = palette(ui);
     let info = command.info();
     if text_button(ui, ICON_FOLDER_OPEN, "Choose…", info.help).clicked() {
         desk.run(command);
     }
-    let (text, ink) = match &chosen {
-        Some(path) => (path.as_str(), colours.ink_soft),
-        None => (otherwise, colours.ink_faint),
+    let cleared = clear.is_some_and(|(name, help)| icon_button(ui, ICON_CLOSE, name, help).clicked());
+    let (text, ink) = match chosen {
+        Some(path) => (path.display().to_string(), colours.ink_soft),
+        None => (otherwise.to_owned(), colours.ink_faint),
     };
-    ui.add(egui::Label::new(theme::small(text).color(ink)).truncate()).on_hover_text(text);
+    ui.add(egui::Label::new(theme::small(&text).color(ink)).truncate()).on_hover_text(text);
+    cleared
 }
 
 /// A whole number with its name before it; gives the new one.
@@ -97,7 +108,12 @@ pub fn start<C: Course>(ui: &mut Ui, desk: &mut Desk<'_>, lesson: &Lesson<C>, st
                 desk.run(stop);
             }
         });
-        let left = if run.stopping() { String::new() } else { time_left(run.seconds_left()) };
+        let left = match (run.seconds_left(), lesson.forecast()) {
+            _ if run.stopping() => String::new(),
+            // Until the first epoch is through there is the estimate.
+            (None, Some(forecast)) => format!(" · about {} in all", time(forecast.total)),
+            (left, _) => time_left(left),
+        };
         ui.label(egui::RichText::new(format!("{text}{left}")).color(colours.ink_soft));
         return;
     }
@@ -139,6 +155,7 @@ fn duration<C: Course>(lesson: &Lesson<C>) -> String {
 /// Seconds in units that fit.
 fn time(seconds: f64) -> String {
     match seconds {
+        s if s < 0.1 => "under 0.1 s".to_owned(),
         s if s < 1.0 => format!("{s:.1} s"),
         s if s < 90.0 => format!("{s:.0} s"),
         s if s < 5400.0 => format!("{:.0} min", s / 60.0),
@@ -162,7 +179,7 @@ pub fn ended<C: Course>(ui: &mut Ui, run: &Run<C>, early: &str) {
 }
 
 /// The button that takes the model into use, and where it lies.
-pub fn use_button(ui: &mut Ui, desk: &mut Desk<'_>, command: Command, model: Option<std::path::PathBuf>) {
+pub fn use_button(ui: &mut Ui, desk: &mut Desk<'_>, command: Command, model: Option<PathBuf>) {
     let colours = palette(ui);
     ui.horizontal(|ui| {
         let info = command.info();
