@@ -187,7 +187,7 @@ fn a_model_is_trained_watched_stopped_resumed_and_used() {
     let out = driver.dir.path().join("run");
     {
         let setup = &mut driver.window().state.match_training.setup;
-        (setup.out, setup.epochs, setup.batch_size, setup.rate) = (Some(out.clone()), 150, 2, 1e-2);
+        (setup.out, setup.epochs, setup.batch_size, setup.rate) = (Some(out.clone()), 100, 2, 1e-2);
     }
     driver.until("measuring", |d| d.has("Measured here on a few photos and steps"));
     driver.click("Train on descriptions");
@@ -197,7 +197,7 @@ fn a_model_is_trained_watched_stopped_resumed_and_used() {
     driver.click("Stop");
     driver.until("stopping", |d| d.has("The same training goes on"));
     let kept = epochs(&mut driver);
-    assert!(kept < 150 && driver.has("Go on training"));
+    assert!(kept < 100 && driver.has("Go on training"));
 
     // Another length is another run; a folder that holds this one says so, by a message that names it.
     driver.window().state.match_training.setup.epochs = kept + 2;
@@ -206,7 +206,7 @@ fn a_model_is_trained_watched_stopped_resumed_and_used() {
     driver.until("refusing", |d| {
         d.has("another folder") && d.window().state.notices.iter().any(|n| n.text.contains("run]"))
     });
-    driver.window().state.match_training.setup.epochs = 150;
+    driver.window().state.match_training.setup.epochs = 100;
     driver.steps(2);
     driver.click("Train on descriptions");
     driver.until("going on", |d| {
@@ -217,7 +217,7 @@ fn a_model_is_trained_watched_stopped_resumed_and_used() {
     let run = driver.window().state.match_training.run.clone().unwrap();
     let best = run.best().unwrap().validation.unwrap();
     assert!(best.loss < run.base.unwrap().loss, "{best:?}");
-    assert!(driver.has("learned by heart"), "150 epochs over four plates: {:?}", run.warnings);
+    assert!(driver.has("learned by heart"), "100 epochs over four plates: {:?}", run.warnings);
 
     driver.click("Use the trained model");
     let state = &driver.window().state;

@@ -201,7 +201,7 @@ fn outcome(ui: &mut Ui, desk: &mut Desk<'_>) {
 fn warning(ui: &mut Ui, text: &str) {
     let ink = palette(ui).uncertain;
     ui.horizontal_top(|ui| {
-        ui.label(ICON_WARNING.rich_text().size(16.0).color(ink));
+        ui.label(ICON_WARNING.rich_text().size(13.0).color(ink));
         ui.vertical(|ui| {
             ui.set_max_width(ui.available_width());
             ui.add(Label::new(theme::small(text).color(ink)).wrap());

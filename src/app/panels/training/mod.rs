@@ -101,20 +101,22 @@ pub fn start<C: Course>(ui: &mut Ui, desk: &mut Desk<'_>, lesson: &Lesson<C>, st
     let colours = palette(ui);
     if let Some(run) = lesson.run.as_ref().filter(|run| run.running()) {
         let text = if run.stopping() { "Stopping…".to_owned() } else { run.doing() };
-        ui.horizontal(|ui| {
-            let bar = ProgressBar::new(run.share()).desired_width(220.0).desired_height(6.0);
-            ui.add(bar.fill(colours.accent).corner_radius(3)).accessible_name("Training progress");
-            if !run.stopping() && text_button(ui, ICON_STOP_CIRCLE, "Stop", stop.info().help).clicked() {
-                desk.run(stop);
-            }
-        });
         let left = match (run.seconds_left(), lesson.forecast()) {
             _ if run.stopping() => String::new(),
             // Until the first epoch is through there is the estimate.
             (None, Some(forecast)) => format!(" · about {} in all", time(forecast.total)),
             (left, _) => time_left(left),
         };
-        ui.label(egui::RichText::new(format!("{text}{left}")).color(colours.ink_soft));
+        // As high as what stands here before and after, so that nothing below moves.
+        ui.horizontal(|ui| {
+            let bar = ProgressBar::new(run.share()).desired_width(150.0).desired_height(6.0);
+            ui.add(bar.fill(colours.accent).corner_radius(3)).accessible_name("Training progress");
+            if !run.stopping() && text_button(ui, ICON_STOP_CIRCLE, "Stop", stop.info().help).clicked() {
+                desk.run(stop);
+            }
+            ui.set_min_height(7.0 * theme::GRID);
+            ui.add(egui::Label::new(theme::small(format!("{text}{left}")).color(colours.ink_soft)).wrap());
+        });
         return;
     }
     let problem = lesson.problem();
