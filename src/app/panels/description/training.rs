@@ -147,12 +147,6 @@ fn numbers(ui: &mut Ui, desk: &mut Desk<'_>, setup: &MatchSetup) {
         if let Some(value) = count(ui, "for each pair", tooltip, setup.hard_negatives, 0..=64) {
             set(desk, move |setup| setup.hard_negatives = value);
         }
-        if setup.tune == Tune::Lora {
-            let tooltip = "Size of the additions: more can learn more, and more by heart.";
-            if let Some(value) = count(ui, "LoRA rank", tooltip, setup.lora_rank, 1..=256) {
-                set(desk, move |setup| setup.lora_rank = value);
-            }
-        }
     });
     let tooltip = "Highest learning rate. Too high and the losses jump, too low and nothing moves.";
     row(ui, "Rate", tooltip, |ui| {
@@ -162,6 +156,13 @@ fn numbers(ui: &mut Ui, desk: &mut Desk<'_>, setup: &MatchSetup) {
         let usual = setup.tune.usual_rate();
         if setup.rate != usual && ui.button(theme::small(format!("{usual:.0e} is usual"))).clicked() {
             set(desk, move |setup| setup.rate = usual);
+        }
+        if setup.tune == Tune::Lora {
+            ui.add_space(theme::GAP);
+            let tooltip = "Size of the additions: more can learn more, and more by heart.";
+            if let Some(value) = count(ui, "LoRA rank", tooltip, setup.lora_rank, 1..=256) {
+                set(desk, move |setup| setup.lora_rank = value);
+            }
         }
     });
 }
@@ -176,9 +177,9 @@ fn outcome(ui: &mut Ui, desk: &mut Desk<'_>) {
         ui.label(theme::small(text).color(colours.ink_faint));
         return;
     };
-    ended(ui, run, "");
     curves::show(ui, run);
     ui.add_space(theme::GAP);
+    ended(ui, run, "");
     // What the tables themselves are warned of stands beside them.
     let known = desk.state.match_training.data().map_or(&[][..], |data| data.leakage.as_slice());
     for text in run.warnings.iter().filter(|text| !known.contains(text)) {

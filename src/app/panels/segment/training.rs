@@ -133,9 +133,9 @@ fn outcome(ui: &mut Ui, desk: &mut Desk<'_>) {
         ui.label(theme::small(text).color(colours.ink_faint));
         return;
     };
-    ended(ui, run, &format!("Ended early: no better Dice within {} epochs.", run.setup.patience));
     curves::show(ui, run);
     ui.add_space(theme::GAP);
+    ended(ui, run, &format!("Ended early: no better Dice within {} epochs.", run.setup.patience));
     use_button(ui, desk, Command::UseTrained, run.model());
 }
 
