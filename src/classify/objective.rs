@@ -10,8 +10,6 @@ use super::features::Features;
 const ROWS_PER_TASK: usize = 128;
 /// Rows whose scores are computed together, so that a weight once loaded is used for all of them.
 const BLOCK: usize = 4;
-/// Classes whose scores are computed together, so that a feature once loaded is used for all of them.
-const TEAM: usize = 3;
 
 /// Mean weighted cross-entropy plus `penalty / 2 · ‖W‖²`. Parameters are `[classes, width]` weights and then `[classes]`
 /// intercepts, which are not penalised.
@@ -71,15 +69,11 @@ impl<'a> Objective<'a> {
             // A last incomplete block repeats a row, with no weight.
             let at: [usize; BLOCK] = std::array::from_fn(|i| (first + i).min(end - 1));
             let rows = at.map(|at| self.features.row(at));
-            for (weights, scores) in weights.chunks(TEAM * width).zip(scores.chunks_mut(TEAM)) {
-                match scores.len() {
-                    TEAM => dot::<TEAM>(arch, weights, rows, scores),
-                    2 => dot::<2>(arch, weights, rows, scores),
-                    _ => dot::<1>(arch, weights, rows, scores),
+            for (class, score) in scores.iter_mut().enumerate() {
+                *score = arch.dispatch(Dot { w: &weights[class * width..(class + 1) * width], rows });
+                for score in score {
+                    *score += intercepts[class];
                 }
-            }
-            for (score, intercept) in scores.iter_mut().zip(intercepts) {
-                *score = score.map(|score| score + intercept);
             }
             for i in 0..BLOCK {
                 let (truth, share) = (self.truth[at[i]], if first + i < end { self.share[at[i]] } else { 0.0 });
@@ -91,15 +85,10 @@ impl<'a> Objective<'a> {
                     score[i] = share * (p - f64::from(u8::from(class == truth)));
                 }
             }
-            for (sum, slope) in intercept_slopes.iter_mut().zip(&scores) {
-                *sum += slope.iter().sum::<f64>();
-            }
-            for (slopes, factors) in weight_slopes.chunks_mut(TEAM * width).zip(scores.chunks(TEAM)) {
-                match factors.len() {
-                    TEAM => add::<TEAM>(arch, slopes, factors, rows),
-                    2 => add::<2>(arch, slopes, factors, rows),
-                    _ => add::<1>(arch, slopes, factors, rows),
-                }
+            for (class, slope) in scores.iter().enumerate() {
+                intercept_slopes[class] += slope.iter().sum::<f64>();
+                let sum = &mut weight_slopes[class * width..(class + 1) * width];
+                arch.dispatch(Add { sum, factors: *slope, rows });
             }
             first += BLOCK;
         }
@@ -107,87 +96,59 @@ impl<'a> Objective<'a> {
     }
 }
 
-/// Inner products of the weights of `C` classes with four rows: each number once loaded is used several times.
-struct Dot<'a, const C: usize> {
-    weights: [&'a [f64]; C],
+/// Inner products of `w` with four rows.
+struct Dot<'a> {
+    w: &'a [f64],
     rows: [&'a [f64]; BLOCK],
 }
 
-impl<const C: usize> WithSimd for Dot<'_, C> {
-    type Output = [[f64; BLOCK]; C];
+impl WithSimd for Dot<'_> {
+    type Output = [f64; BLOCK];
 
     #[expect(clippy::inline_always, reason = "it must become part of the function compiled for each processor")]
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
-        let (weights, rows) = (self.weights.map(S::as_simd_f64s), self.rows.map(S::as_simd_f64s));
-        let whole = rows[0].0.len();
-        let (heads, bodies) = (weights.map(|(w, _)| &w[..whole]), rows.map(|(row, _)| &row[..whole]));
-        let mut sums = [[simd.splat_f64s(0.0); BLOCK]; C];
-        for at in 0..whole {
-            let row = bodies.map(|row| row[at]);
-            for (sums, w) in sums.iter_mut().zip(heads) {
-                for (sum, x) in sums.iter_mut().zip(row) {
-                    *sum = simd.mul_add_e_f64s(w[at], x, *sum);
-                }
-            }
+        let (w, w_rest) = S::as_simd_f64s(self.w);
+        let [(a, a_rest), (b, b_rest), (c, c_rest), (d, d_rest)] = self.rows.map(S::as_simd_f64s);
+        let mut sums = [simd.splat_f64s(0.0); BLOCK];
+        for ((((w, a), b), c), d) in w.iter().zip(a).zip(b).zip(c).zip(d) {
+            sums[0] = simd.mul_add_e_f64s(*w, *a, sums[0]);
+            sums[1] = simd.mul_add_e_f64s(*w, *b, sums[1]);
+            sums[2] = simd.mul_add_e_f64s(*w, *c, sums[2]);
+            sums[3] = simd.mul_add_e_f64s(*w, *d, sums[3]);
         }
-        std::array::from_fn(|class| {
-            std::array::from_fn(|row| {
-                let rest = weights[class].1.iter().zip(rows[row].1).map(|(w, x)| w * x).sum::<f64>();
-                simd.reduce_sum_f64s(sums[class][row]) + rest
-            })
+        let rests = [a_rest, b_rest, c_rest, d_rest];
+        std::array::from_fn(|i| {
+            simd.reduce_sum_f64s(sums[i]) + w_rest.iter().zip(rests[i]).map(|(w, x)| w * x).sum::<f64>()
         })
     }
 }
 
-/// Adds four rows to the slopes of `C` classes, each times its factor.
-struct Add<'a, const C: usize> {
-    slopes: [&'a mut [f64]; C],
-    factors: [[f64; BLOCK]; C],
+/// Adds four rows to `sum`, each times its factor.
+struct Add<'a> {
+    sum: &'a mut [f64],
+    factors: [f64; BLOCK],
     rows: [&'a [f64]; BLOCK],
 }
 
-impl<const C: usize> WithSimd for Add<'_, C> {
+impl WithSimd for Add<'_> {
     type Output = ();
 
     #[expect(clippy::inline_always, reason = "it must become part of the function compiled for each processor")]
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let factors = self.factors.map(|factors| factors.map(|factor| simd.splat_f64s(factor)));
-        let rows = self.rows.map(S::as_simd_f64s);
-        let whole = rows[0].0.len();
-        let bodies = rows.map(|(row, _)| &row[..whole]);
-        let mut slopes = self.slopes.map(S::as_mut_simd_f64s);
-        for at in 0..whole {
-            let row = bodies.map(|row| row[at]);
-            for ((slopes, _), factors) in slopes.iter_mut().zip(&factors) {
-                let mut sum = slopes[at];
-                for (factor, x) in factors.iter().zip(row) {
-                    sum = simd.mul_add_e_f64s(*factor, x, sum);
-                }
-                slopes[at] = sum;
-            }
+        let factors = self.factors.map(|factor| simd.splat_f64s(factor));
+        let (sum, sum_rest) = S::as_mut_simd_f64s(self.sum);
+        let [(a, a_rest), (b, b_rest), (c, c_rest), (d, d_rest)] = self.rows.map(S::as_simd_f64s);
+        for ((((sum, a), b), c), d) in sum.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+            let upper = simd.mul_add_e_f64s(factors[1], *b, simd.mul_add_e_f64s(factors[0], *a, *sum));
+            *sum = simd.mul_add_e_f64s(factors[3], *d, simd.mul_add_e_f64s(factors[2], *c, upper));
         }
-        for ((_, rest), factors) in slopes.iter_mut().zip(self.factors) {
-            for (at, slope) in rest.iter_mut().enumerate() {
-                *slope += factors.iter().zip(&rows).map(|(factor, (_, row))| factor * row[at]).sum::<f64>();
-            }
+        for (at, sum) in sum_rest.iter_mut().enumerate() {
+            let [f, g, h, i] = self.factors;
+            *sum += f * a_rest[at] + g * b_rest[at] + h * c_rest[at] + i * d_rest[at];
         }
     }
-}
-
-/// Scores of `C` classes with weights `[C, width]` for four rows.
-fn dot<const C: usize>(arch: Arch, weights: &[f64], rows: [&[f64]; BLOCK], scores: &mut [[f64; BLOCK]]) {
-    let mut each = weights.chunks_exact(rows[0].len());
-    let weights = std::array::from_fn(|_| each.next().unwrap_or_default());
-    scores.copy_from_slice(&arch.dispatch(Dot::<C> { weights, rows }));
-}
-
-/// Adds four rows to the slopes `[C, width]` of `C` classes.
-fn add<const C: usize>(arch: Arch, slopes: &mut [f64], factors: &[[f64; BLOCK]], rows: [&[f64]; BLOCK]) {
-    let mut each = slopes.chunks_exact_mut(rows[0].len());
-    let slopes = std::array::from_fn(|_| each.next().unwrap_or_default());
-    arch.dispatch(Add::<C> { slopes, factors: std::array::from_fn(|class| factors[class]), rows });
 }
 
 #[cfg(test)]
