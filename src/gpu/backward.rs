@@ -12,13 +12,14 @@ use burn::tensor::TensorData;
 use gemmkit::{MatMut, MatRef, Parallelism, gemm};
 use rayon::prelude::*;
 
+use super::activate;
 use super::attention::{self, SelfAttention};
-use super::linear::{self, LinearLayer, Weight, activate, multiply, multiply_strided, place, readable};
+use super::linear::{self, LinearLayer, Weight, multiply, multiply_strided, place, readable};
 use super::simd::{exponentials, gelu_slopes, quick_gelu_slopes, softmax_slopes};
 use crate::model::config::Activation;
 
 /// Numbers that one task takes of a long row of them.
-const PIECE: usize = 1 << 14;
+pub(super) const PIECE: usize = 1 << 14;
 
 /// activation(x · weight + bias) with respect to x, the weight and, as third parent, the bias.
 #[derive(Debug)]
@@ -81,7 +82,7 @@ impl<const N: usize> Backward<Flex, N> for LinearBackward {
 }
 
 /// Takes `slopes` back through an activation of `sums`.
-fn through(activation: Activation, sums: &[f32], slopes: &mut [f32]) {
+pub(super) fn through(activation: Activation, sums: &[f32], slopes: &mut [f32]) {
     sums.par_chunks(PIECE).zip(slopes.par_chunks_mut(PIECE)).for_each(|(sums, slopes)| match activation {
         Activation::Identity => {}
         Activation::QuickGelu => quick_gelu_slopes(sums, slopes),
@@ -108,13 +109,8 @@ fn learn_linear<C: CheckpointStrategy, const N: usize>(
         OpsKind::Tracked(step) => {
             let (x, weight) = (x.to_contiguous(), readable(weight));
             let sums = linear::on_flex(x.clone(), weight.clone(), bias, Activation::Identity);
-            let out = if activation == Activation::Identity {
-                sums.clone()
-            } else {
-                let mut values = sums.storage::<f32>().to_vec();
-                values.par_chunks_mut(PIECE).for_each(|values| activate(values, activation));
-                FlexTensor::from_data(TensorData::new(values, sums.layout().shape().clone()))
-            };
+            let out =
+                if activation == Activation::Identity { sums.clone() } else { activate::on_flex(&sums, activation) };
             let [wants_x, wants_weight] = tracked;
             let state = LinearState {
                 x: wants_weight.then_some(x),

@@ -1,19 +1,25 @@
 //! Device choice, hand-written kernels, and what makes a transformer fast on the processor. The only place that knows
 //! wgpu and WGSL, and instruction sets.
 
+mod activate;
 pub mod attention;
 mod backward;
+pub mod depthwise;
 pub mod device;
 pub mod kernels;
 pub mod linear;
+pub mod norm;
 pub(crate) mod simd;
+pub mod unfold;
 
+pub use activate::activate;
 pub use device::{Compute, DeviceKind, DevicePolicy, choose};
 
 use burn::backend::DispatchDevice;
 use burn::tensor::{DType, Tensor};
 
-/// Whether `x` is an f32 tensor on the processor, with gradients or without: what [`linear`] and [`attention`] work on.
+/// Whether `x` is an f32 tensor on the processor, with gradients or without: what the
+/// operations of this module's own work on.
 pub fn is_cpu<const D: usize>(x: &Tensor<D>) -> bool {
     let device = x.device();
     let mut device = device.as_dispatch();

@@ -193,6 +193,181 @@ fn softmax_slopes_body<const FUSED: bool>(chances: &[f32], slopes: &mut [f32], s
     }
 }
 
+/// Σ term(i) for i < n, in sixteen sums side by side.
+#[inline(always)]
+fn total(n: usize, term: impl Fn(usize) -> f32) -> f32 {
+    let mut sums = [0.0_f32; 16];
+    let whole = n / 16 * 16;
+    for at in (0..whole).step_by(16) {
+        for (i, sum) in sums.iter_mut().enumerate() {
+            *sum += term(at + i);
+        }
+    }
+    let rest: f32 = (whole..n).map(&term).sum();
+    sums.iter().sum::<f32>() + rest
+}
+
+/// Mean and inverse deviation of a row.
+#[inline(always)]
+fn row_statistics(row: &[f32], epsilon: f32) -> (f32, f32) {
+    let count = row.len() as f32;
+    let mean = total(row.len(), |i| row[i]) / count;
+    let variance = total(row.len(), |i| {
+        let centred = row[i] - mean;
+        centred * centred
+    }) / count;
+    (mean, 1.0 / (variance + epsilon).sqrt())
+}
+
+widest!(
+    /// Each row of `x`, as long as `gamma`: gamma · (x - mean) / √(variance + epsilon) + beta.
+    pub fn layer_norm_rows(x: &[f32], gamma: &[f32], beta: &[f32], epsilon: f32, out: &mut [f32]) = layer_norm_rows_body
+);
+
+#[inline(always)]
+fn layer_norm_rows_body<const FUSED: bool>(x: &[f32], gamma: &[f32], beta: &[f32], epsilon: f32, out: &mut [f32]) {
+    let width = gamma.len();
+    for (row, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
+        let (mean, inverse) = row_statistics(row, epsilon);
+        for (((out, x), gamma), beta) in out.iter_mut().zip(row).zip(gamma).zip(beta) {
+            *out = mul_add::<FUSED>((x - mean) * inverse, *gamma, *beta);
+        }
+    }
+}
+
+widest!(
+    /// Takes `slopes` of [`layer_norm_rows`] back to those of `x`, and adds up those of gamma and beta.
+    pub fn layer_norm_slopes(
+        x: &[f32],
+        slopes: &[f32],
+        gamma: &[f32],
+        epsilon: f32,
+        back: &mut [f32],
+        of_gamma: &mut [f32],
+        of_beta: &mut [f32],
+    ) = layer_norm_slopes_body
+);
+
+#[inline(always)]
+fn layer_norm_slopes_body<const FUSED: bool>(
+    x: &[f32],
+    slopes: &[f32],
+    gamma: &[f32],
+    epsilon: f32,
+    back: &mut [f32],
+    of_gamma: &mut [f32],
+    of_beta: &mut [f32],
+) {
+    let width = gamma.len();
+    let count = width as f32;
+    for ((row, slopes), back) in x.chunks_exact(width).zip(slopes.chunks_exact(width)).zip(back.chunks_exact_mut(width))
+    {
+        let (mean, inverse) = row_statistics(row, epsilon);
+        let plain = total(width, |i| slopes[i] * gamma[i]) / count;
+        let along = total(width, |i| slopes[i] * gamma[i] * ((row[i] - mean) * inverse)) / count;
+        let sums = of_gamma.iter_mut().zip(of_beta.iter_mut());
+        for ((((back, x), slope), gamma), (of_gamma, of_beta)) in
+            back.iter_mut().zip(row).zip(slopes).zip(gamma).zip(sums)
+        {
+            let standard = (x - mean) * inverse;
+            *back = inverse * (mul_add::<FUSED>(*slope, *gamma, -plain) - standard * along);
+            *of_gamma += slope * standard;
+            *of_beta += slope;
+        }
+    }
+}
+
+widest!(
+    /// Adds to `sums` and `squares`, over all rows, each channel's x - centre and its square.
+    pub fn channel_sums(x: &[f32], centre: &[f32], sums: &mut [f32], squares: &mut [f32]) = channel_sums_body
+);
+
+#[inline(always)]
+fn channel_sums_body<const FUSED: bool>(x: &[f32], centre: &[f32], sums: &mut [f32], squares: &mut [f32]) {
+    for row in x.chunks_exact(centre.len()) {
+        for (((x, centre), sum), square) in row.iter().zip(centre).zip(sums.iter_mut()).zip(squares.iter_mut()) {
+            let centred = x - centre;
+            *sum += centred;
+            *square = mul_add::<FUSED>(centred, centred, *square);
+        }
+    }
+}
+
+widest!(
+    /// Adds to `along` and `plain`, over all rows, each channel's slope · (x - mean) · inverse and slope.
+    pub fn channel_sums_with_slopes(
+        x: &[f32],
+        slopes: &[f32],
+        mean: &[f32],
+        inverse: &[f32],
+        along: &mut [f32],
+        plain: &mut [f32],
+    ) = channel_sums_with_slopes_body
+);
+
+#[inline(always)]
+fn channel_sums_with_slopes_body<const FUSED: bool>(
+    x: &[f32],
+    slopes: &[f32],
+    mean: &[f32],
+    inverse: &[f32],
+    along: &mut [f32],
+    plain: &mut [f32],
+) {
+    let channels = mean.len();
+    for (row, slopes) in x.chunks_exact(channels).zip(slopes.chunks_exact(channels)) {
+        let numbers = row.iter().zip(slopes).zip(mean).zip(inverse);
+        for ((((x, slope), mean), inverse), (along, plain)) in numbers.zip(along.iter_mut().zip(plain.iter_mut())) {
+            *along = mul_add::<FUSED>(*slope, (x - mean) * inverse, *along);
+            *plain += slope;
+        }
+    }
+}
+
+widest!(
+    /// Each row of `x` times `scale` plus `offset`, per channel.
+    pub fn scale_rows(x: &[f32], scale: &[f32], offset: &[f32], out: &mut [f32]) = scale_rows_body
+);
+
+#[inline(always)]
+fn scale_rows_body<const FUSED: bool>(x: &[f32], scale: &[f32], offset: &[f32], out: &mut [f32]) {
+    let channels = scale.len();
+    for (row, out) in x.chunks_exact(channels).zip(out.chunks_exact_mut(channels)) {
+        for (((out, x), scale), offset) in out.iter_mut().zip(row).zip(scale).zip(offset) {
+            *out = mul_add::<FUSED>(*x, *scale, *offset);
+        }
+    }
+}
+
+widest!(
+    /// a · slope + b · x + c per channel, row by row.
+    pub fn group_slopes(x: &[f32], slopes: &[f32], a: &[f32], b: &[f32], c: &[f32], out: &mut [f32])
+        = group_slopes_body
+);
+
+#[inline(always)]
+fn group_slopes_body<const FUSED: bool>(x: &[f32], slopes: &[f32], a: &[f32], b: &[f32], c: &[f32], out: &mut [f32]) {
+    let channels = a.len();
+    let rows = x.chunks_exact(channels).zip(slopes.chunks_exact(channels)).zip(out.chunks_exact_mut(channels));
+    for ((x, slopes), out) in rows {
+        for (((out, x), slope), ((a, b), c)) in out.iter_mut().zip(x).zip(slopes).zip(a.iter().zip(b).zip(c)) {
+            *out = mul_add::<FUSED>(*a, *slope, mul_add::<FUSED>(*b, *x, *c));
+        }
+    }
+}
+
+widest!(
+    /// out += a · b, element by element.
+    pub fn add_products(a: &[f32], b: &[f32], out: &mut [f32]) = add_products_body
+);
+
+#[inline(always)]
+fn add_products_body<const FUSED: bool>(a: &[f32], b: &[f32], out: &mut [f32]) {
+    for ((a, b), out) in a.iter().zip(b).zip(out) {
+        *out = mul_add::<FUSED>(*a, *b, *out);
+    }
+}
+
 widest!(
     /// Rounds to the nearest bf16 (ties to even), as bits. For finite values.
     pub fn to_bf16(values: &[f32], narrow: &mut [u16]) = to_bf16_body

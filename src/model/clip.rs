@@ -3,10 +3,11 @@
 //! without gradients; names of weights in files are `weights`'s business, pixels and tokens come in ready-made.
 
 use burn::module::{Module, Param};
-use burn::nn::{Embedding, EmbeddingConfig, Initializer, LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::config::{ClipConfig, Pooling, TextConfig, VisionConfig};
+use super::layer_norm::LayerNorm;
 use super::patch_head::PatchHead;
 use super::positions::{self, Bicubic};
 use super::stem::Stem;
@@ -46,7 +47,7 @@ pub struct VisionTower {
 impl VisionTower {
     pub fn new(config: &VisionConfig, dim: usize, device: &Device) -> Self {
         let width = config.hidden_size;
-        let norm = || LayerNormConfig::new(width).with_epsilon(config.layer_norm_eps).init(device);
+        let norm = || LayerNorm::new(width, config.layer_norm_eps, device);
         let small = Initializer::Normal { mean: 0.0, std: 0.02 };
         let tokens = config.prefix_tokens() + config.trained_grid().pow(2);
         let encoder = EncoderConfig {
@@ -167,7 +168,7 @@ impl TextTower {
             tokens: EmbeddingConfig::new(config.vocab_size, width).with_initializer(small.clone()).init(device),
             positions: small.init([config.max_position_embeddings, width], device),
             encoder: Encoder::new(&encoder, device),
-            final_norm: LayerNormConfig::new(width).with_epsilon(config.layer_norm_eps).init(device),
+            final_norm: LayerNorm::new(width, config.layer_norm_eps, device),
             projection: LinearConfig::new(width, dim).with_bias(false).init(device),
         }
     }

@@ -6,12 +6,13 @@ use std::path::Path;
 
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig};
-use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig, PaddingConfig2d};
+use burn::nn::{Linear, LinearConfig, PaddingConfig2d};
 use burn::tensor::{Device, Tensor, activation};
 use serde::{Deserialize, Serialize};
 
 use super::clip::Clip;
 use super::config::{Activation, ClipConfig};
+use super::layer_norm::LayerNorm;
 use super::vit::{Attention, EncoderConfig, Mlp};
 use crate::{Error, Result};
 
@@ -162,7 +163,7 @@ impl Decoder {
             causal: false,
             conditional_positions: false,
         };
-        let norm = || LayerNormConfig::new(width).with_epsilon(vision.layer_norm_eps).init(device);
+        let norm = || LayerNorm::new(width, vision.layer_norm_eps, device);
         let enlarge = |from: usize, to: usize, by: usize| {
             ConvTranspose2dConfig::new([from, to], [by, by]).with_stride([by, by]).init(device)
         };

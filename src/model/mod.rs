@@ -13,6 +13,7 @@ pub mod dinov2;
 pub mod features;
 mod fingerprint;
 pub mod hub;
+pub mod layer_norm;
 mod names;
 pub mod open_clip;
 mod passes;

@@ -3,10 +3,11 @@
 //! compares; published CLIP folders have none and compare hidden states.
 
 use burn::module::Module;
-use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
 use super::config::{PatchHeadConfig, VisionConfig};
+use super::layer_norm::LayerNorm;
 
 /// Hidden states of some blocks to one unit vector per patch.
 #[derive(Module, Debug)]
@@ -19,7 +20,7 @@ pub struct PatchHead {
 
 impl PatchHead {
     pub fn new(head: &PatchHeadConfig, vision: &VisionConfig, device: &Device) -> Self {
-        let norm = || LayerNormConfig::new(vision.hidden_size).with_epsilon(vision.layer_norm_eps).init(device);
+        let norm = || LayerNorm::new(vision.hidden_size, vision.layer_norm_eps, device);
         Self {
             norms: head.layers.iter().map(|_| norm()).collect(),
             projection: LinearConfig::new(head.layers.len() * vision.hidden_size, head.dim).init(device),

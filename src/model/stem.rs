@@ -7,7 +7,9 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{GroupNorm, GroupNormConfig, PaddingConfig2d};
 use burn::tensor::{Device, FloatDType, Tensor, activation};
 
-use super::config::{InputNormalisation, VisionConfig};
+use super::config::{Activation, InputNormalisation, VisionConfig};
+use crate::gpu;
+use crate::gpu::unfold::Windows;
 
 /// Groups of the stem's group norm.
 const GROUPS: usize = 4;
@@ -79,6 +81,9 @@ impl Stem {
         if x.dtype() != weights.into() {
             x = x.cast(weights);
         }
+        if gpu::is_cpu(&x) {
+            return self.on_cpu(x);
+        }
         for stage in &self.stages {
             x = activation::gelu(stage.norm.forward(stage.conv.forward(x)));
         }
@@ -86,6 +91,28 @@ impl Stem {
         let [batch, width, rows, columns] = x.dims();
         (x.reshape([batch, width, rows * columns]).swap_dims(1, 2), (rows, columns))
     }
+
+    /// The same with the channels last and every convolution a linear layer, which is how the processor is quick.
+    fn on_cpu(&self, pixels: Tensor<4>) -> (Tensor<3>, (usize, usize)) {
+        let mut x = pixels.permute([0, 2, 3, 1]);
+        let batch = x.dims()[0];
+        for stage in &self.stages {
+            let (rows, grid) = gpu::unfold::convolve(&stage.conv, x, windows(&stage.conv));
+            let channels = rows.dims()[2];
+            let rows = gpu::activate(gpu::norm::group_norm(&stage.norm, rows), Activation::Gelu);
+            x = rows.reshape([batch, grid.0, grid.1, channels]);
+        }
+        gpu::unfold::convolve(&self.projection, x, windows(&self.projection))
+    }
+}
+
+/// What `conv` slides over: [`halving`] and [`patches`] have square kernels, strides and borders.
+fn windows(conv: &Conv2d) -> Windows {
+    let padding = match &conv.padding {
+        PaddingConfig2d::Explicit(padding, ..) => *padding,
+        PaddingConfig2d::Same | PaddingConfig2d::Valid => 0,
+    };
+    Windows { kernel: conv.kernel_size[0], stride: conv.stride[0], padding }
 }
 
 /// Each image `[batch, c, h, w]` minus its mean, over its standard deviation; a flat image becomes 0.

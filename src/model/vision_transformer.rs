@@ -4,10 +4,11 @@
 //! an image is its layer-normed class token.
 
 use burn::module::{Module, Param};
-use burn::nn::{Initializer, LayerNorm, LayerNormConfig};
+use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor};
 
 use super::config::{Activation, check_sizes};
+use super::layer_norm::LayerNorm;
 use super::positions::{self, Bicubic};
 use super::source::ModelKind;
 use super::stem::Stem;
@@ -123,7 +124,7 @@ impl VisionTransformer {
             registers: (config.registers > 0).then(|| small.init([config.registers, width], device)),
             positions: small.init([1 + trained_grid * trained_grid, width], device),
             encoder: Encoder::new(&encoder, device),
-            norm: LayerNormConfig::new(width).with_epsilon(config.epsilon).init(device),
+            norm: LayerNorm::new(width, config.epsilon, device),
             trained_grid,
             bicubic: config.bicubic,
         }

@@ -5,12 +5,13 @@
 
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{Initializer, LayerNorm, LayerNormConfig, Linear, LinearConfig, PaddingConfig2d};
+use burn::nn::{Initializer, Linear, LinearConfig, PaddingConfig2d};
 use burn::tensor::module::attention;
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Device, Tensor, activation};
 
 use super::config::Activation;
+use super::layer_norm::LayerNorm;
 use crate::gpu;
 
 /// A linear layer and its activation: `[batch, tokens, in]` → `[batch, tokens, out]`.
@@ -140,7 +141,7 @@ pub struct Block {
 
 impl Block {
     fn new(config: &EncoderConfig, device: &Device) -> Self {
-        let norm = || LayerNormConfig::new(config.width).with_epsilon(config.epsilon).init(device);
+        let norm = || LayerNorm::new(config.width, config.epsilon, device);
         let position = config.conditional_positions.then(|| {
             Conv2dConfig::new([config.width, config.width], [3, 3])
                 .with_groups(config.width)
@@ -185,8 +186,15 @@ fn with_positions(conv: &Conv2d, x: Tensor<3>, (rows, columns): (usize, usize)) 
     let patches = rows * columns;
     let prefix = tokens - patches;
     let body = x.clone().narrow(1, prefix, patches);
-    let image = body.clone().swap_dims(1, 2).reshape([batch, width, rows, columns]);
-    let moved = body + conv.forward(image).reshape([batch, width, patches]).swap_dims(1, 2);
+    let moved = match &conv.bias {
+        Some(bias) if gpu::is_cpu(&x) => {
+            gpu::depthwise::add_depthwise(body, conv.weight.val(), bias.val(), (rows, columns))
+        }
+        _ => {
+            let image = body.clone().swap_dims(1, 2).reshape([batch, width, rows, columns]);
+            body + conv.forward(image).reshape([batch, width, patches]).swap_dims(1, 2)
+        }
+    };
     if prefix == 0 { moved } else { Tensor::cat(vec![x.narrow(1, 0, prefix), moved], 1) }
 }
 
