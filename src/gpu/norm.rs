@@ -159,13 +159,13 @@ impl Backward<Flex, 3> for NormBackward {
         let mut back = vec![0.0; x.len()];
         let piece = if groups.is_some() { shape[1] * width } else { ROWS * width };
         let parts: Vec<Sums> = (back.par_chunks_mut(piece).zip(x.par_chunks(piece)).zip(slopes.par_chunks(piece)))
-            .map(|((back, x), slopes)| match groups {
-                Some(groups) => group_norm_slopes(x, slopes, gamma, groups, epsilon, back),
-                None => {
-                    let mut sums = Sums::new(width);
-                    layer_norm_slopes(x, slopes, gamma, epsilon, back, &mut sums.gamma, &mut sums.beta);
-                    sums
+            .map(|((back, x), slopes)| {
+                if let Some(groups) = groups {
+                    return group_norm_slopes(x, slopes, gamma, groups, epsilon, back);
                 }
+                let mut sums = Sums::new(width);
+                layer_norm_slopes(x, slopes, gamma, epsilon, back, &mut sums.gamma, &mut sums.beta);
+                sums
             })
             .collect();
         let mut sums = Sums::new(width);
