@@ -18,8 +18,8 @@ pub use device::{Compute, DeviceKind, DevicePolicy, choose};
 use burn::backend::DispatchDevice;
 use burn::tensor::{DType, Tensor};
 
-/// Whether `x` is an f32 tensor on the processor, with gradients or without: what the
-/// operations of this module's own work on.
+/// Whether `x` is an f32 tensor on the processor, with gradients or without: what this module's own operations
+/// work on.
 pub fn is_cpu<const D: usize>(x: &Tensor<D>) -> bool {
     let device = x.device();
     let mut device = device.as_dispatch();

@@ -1,5 +1,5 @@
-//! Layer norm (Ba et al. 2016) and group norm (Wu and He 2018) on the processor, forward and backward in one pass each,
-//! on all cores. Channels come last. Only on Flex; elsewhere burn's own norms run, which also are what the tests
+//! Layer norm (Ba et al. 2016) and group norm (Wu and He 2018) on the processor, forward and backward, on all cores.
+//! Channels come last. Only on Flex; elsewhere burn's own norms run, which also are what the tests
 //! compare with. Sums over rows are cut into pieces of a fixed size, so that no result depends on the number of threads.
 
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
@@ -13,7 +13,8 @@ use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
 
 use super::simd::{
-    channel_sums, channel_sums_with_slopes, group_slopes, layer_norm_rows, layer_norm_slopes, scale_rows,
+    channel_squares, channel_sums, channel_sums_with_slopes, group_slopes, layer_norm_rows, layer_norm_slopes,
+    scale_rows,
 };
 
 /// Rows of one task.
@@ -77,21 +78,21 @@ fn layer_norm_on_flex(x: &FlexTensor, gamma: &FlexTensor, beta: &FlexTensor, eps
     FlexTensor::from_data(TensorData::new(out, x.layout().shape().clone()))
 }
 
+/// The sums of the channels of one picture of `len` numbers as means over its groups, spread over their channels.
+fn group_means(sums: &[f32], groups: usize, len: usize) -> Vec<f32> {
+    let (each, count) = (sums.len() / groups, (len / groups) as f32);
+    let means: Vec<f32> = sums.chunks_exact(each).map(|sums| sums.iter().sum::<f32>() / count).collect();
+    (0..sums.len()).map(|channel| means[channel / each]).collect()
+}
+
 /// Mean and inverse deviation of each group of one picture, spread over its channels.
 fn group_statistics(x: &[f32], channels: usize, groups: usize, epsilon: f32) -> (Vec<f32>, Vec<f32>) {
-    let each = channels / groups;
-    let count = (x.len() / groups) as f32;
-    let spread = |of_groups: Vec<f32>| -> Vec<f32> { (0..channels).map(|c| of_groups[c / each]).collect() };
-    let by_group = |sums: Vec<f32>| -> Vec<f32> { sums.chunks_exact(each).map(|sums| sums.iter().sum()).collect() };
-    let zero = vec![0.0; channels];
-    let mut sums = vec![0.0; channels];
-    let mut squares = vec![0.0; channels];
-    channel_sums(x, &zero, &mut sums, &mut squares);
-    let mean = spread(by_group(sums).into_iter().map(|sum| sum / count).collect());
-    let (mut rest, mut squares) = (vec![0.0; channels], vec![0.0; channels]);
-    channel_sums(x, &mean, &mut rest, &mut squares);
-    let inverse = by_group(squares).into_iter().map(|sum| 1.0 / (sum / count + epsilon).sqrt()).collect();
-    (mean, spread(inverse))
+    let (mut sums, mut squares) = (vec![0.0; channels], vec![0.0; channels]);
+    channel_sums(x, &mut sums);
+    let mean = group_means(&sums, groups, x.len());
+    channel_squares(x, &mean, &mut squares);
+    let variance = group_means(&squares, groups, x.len());
+    (mean, variance.into_iter().map(|variance| 1.0 / (variance + epsilon).sqrt()).collect())
 }
 
 fn group_norm_on_flex(
@@ -204,13 +205,10 @@ fn group_norm_slopes(x: &[f32], slopes: &[f32], gamma: &[f32], groups: usize, ep
     let (mean, inverse) = group_statistics(x, channels, groups, epsilon);
     let mut sums = Sums::new(channels);
     channel_sums_with_slopes(x, slopes, &mean, &inverse, &mut sums.gamma, &mut sums.beta);
-    let (each, count) = (channels / groups, (x.len() / groups) as f32);
     // Mean over the group of slope · gamma, and of slope · gamma · standardised x.
-    let over_group = |sums: &[f32]| -> Vec<f32> {
+    let over_group = |sums: &[f32]| {
         let weighted: Vec<f32> = sums.iter().zip(gamma).map(|(sum, gamma)| sum * gamma).collect();
-        let of_groups: Vec<f32> =
-            weighted.chunks_exact(each).map(|weighted| weighted.iter().sum::<f32>() / count).collect();
-        (0..channels).map(|channel| of_groups[channel / each]).collect()
+        group_means(&weighted, groups, x.len())
     };
     let (plain, along) = (over_group(&sums.beta), over_group(&sums.gamma));
     // inverse · (gamma · slope - plain - (x - mean) · inverse · along) = a · slope + b · x + c

@@ -278,16 +278,27 @@ fn layer_norm_slopes_body<const FUSED: bool>(
 }
 
 widest!(
-    /// Adds to `sums` and `squares`, over all rows, each channel's x - centre and its square.
-    pub fn channel_sums(x: &[f32], centre: &[f32], sums: &mut [f32], squares: &mut [f32]) = channel_sums_body
+    /// Adds the rows of `x` to `sums`, channel by channel.
+    pub fn channel_sums(x: &[f32], sums: &mut [f32]) = channel_sums_body
 );
 
 #[inline(always)]
-fn channel_sums_body<const FUSED: bool>(x: &[f32], centre: &[f32], sums: &mut [f32], squares: &mut [f32]) {
-    for row in x.chunks_exact(centre.len()) {
-        for (((x, centre), sum), square) in row.iter().zip(centre).zip(sums.iter_mut()).zip(squares.iter_mut()) {
-            let centred = x - centre;
-            *sum += centred;
+fn channel_sums_body<const FUSED: bool>(x: &[f32], sums: &mut [f32]) {
+    for row in x.chunks_exact(sums.len()) {
+        row.iter().zip(sums.iter_mut()).for_each(|(x, sum)| *sum += x);
+    }
+}
+
+widest!(
+    /// Adds to `squares`, over all rows, each channel's (x - mean)².
+    pub fn channel_squares(x: &[f32], mean: &[f32], squares: &mut [f32]) = channel_squares_body
+);
+
+#[inline(always)]
+fn channel_squares_body<const FUSED: bool>(x: &[f32], mean: &[f32], squares: &mut [f32]) {
+    for row in x.chunks_exact(mean.len()) {
+        for ((x, mean), square) in row.iter().zip(mean).zip(squares.iter_mut()) {
+            let centred = x - mean;
             *square = mul_add::<FUSED>(centred, centred, *square);
         }
     }

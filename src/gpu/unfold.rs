@@ -8,6 +8,7 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension, tensor::FloatTensor};
+use burn::nn::PaddingConfig2d;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
@@ -29,6 +30,22 @@ pub trait Unfold: Backend {
 }
 
 impl Windows {
+    /// What `layer` slides over a picture.
+    ///
+    /// # Panics
+    /// If its kernel, stride or padding is not square, or its padding depends on the picture.
+    fn of(layer: &Conv2d) -> Self {
+        let padding = match &layer.padding {
+            PaddingConfig2d::Valid => [0; 4],
+            PaddingConfig2d::Explicit(top, left, bottom, right) => [*top, *left, *bottom, *right],
+            PaddingConfig2d::Same => panic!("the padding has to be given in pixels"),
+        };
+        let ([kernel, wide], [stride, across]) = (layer.kernel_size, layer.stride);
+        let square = kernel == wide && stride == across && padding.iter().all(|side| *side == padding[0]);
+        assert!(square, "kernel, stride and padding have to be square");
+        Self { kernel, stride, padding: padding[0] }
+    }
+
     /// Windows along a side of `length` pixels.
     fn along(self, length: usize) -> usize {
         (length + 2 * self.padding - self.kernel) / self.stride + 1
@@ -44,12 +61,13 @@ impl Windows {
 /// grid (rows, columns). For tensors that [`super::is_cpu`].
 ///
 /// # Panics
-/// If the shapes do not fit, `windows` is not what the layer was made for, or a tensor is on another device.
-pub fn convolve(layer: &Conv2d, x: Tensor<4>, windows: Windows) -> (Tensor<3>, (usize, usize)) {
+/// If the shapes do not fit, kernel, stride or padding is not square, or a tensor is on another device.
+pub fn convolve(layer: &Conv2d, x: Tensor<4>) -> (Tensor<3>, (usize, usize)) {
+    let windows = Windows::of(layer);
     let [_, height, width, channels] = x.dims();
     let weight = layer.weight.val();
     let [out, inside, kernel, _] = weight.dims();
-    assert_eq!((inside, kernel), (channels, windows.kernel), "the windows are the layer's");
+    assert_eq!(inside, channels, "the layer has as many channels as the picture");
     let rows = Tensor::<3>::from_dispatch(<Dispatch as Unfold>::unfold_windows(x.into_dispatch(), windows));
     let weight = weight.permute([2, 3, 1, 0]).reshape([kernel * kernel * channels, out]);
     let bias = layer.bias.as_ref().map(burn::module::Param::val);
@@ -150,7 +168,6 @@ impl<C: CheckpointStrategy> Unfold for Autodiff<Flex, C> {
 
 #[cfg(test)]
 mod tests {
-    use burn::nn::PaddingConfig2d;
     use burn::nn::conv::Conv2dConfig;
     use burn::tensor::{Device, Distribution};
 
@@ -180,7 +197,7 @@ mod tests {
                 .with_bias(bias)
                 .init(&device);
             let x = random([2, 5, height, width]);
-            let (got, grid) = convolve(&layer, x.clone().permute([0, 2, 3, 1]), windows);
+            let (got, grid) = convolve(&layer, x.clone().permute([0, 2, 3, 1]));
             let want = layer.forward(x.clone());
             assert_eq!(want.dims(), [2, 16, grid.0, grid.1]);
             let want = want.reshape([2, 16, grid.0 * grid.1]).swap_dims(1, 2);

@@ -9,7 +9,6 @@ use burn::tensor::{Device, FloatDType, Tensor, activation};
 
 use super::config::{Activation, InputNormalisation, VisionConfig};
 use crate::gpu;
-use crate::gpu::unfold::Windows;
 
 /// Groups of the stem's group norm.
 const GROUPS: usize = 4;
@@ -97,22 +96,13 @@ impl Stem {
         let mut x = pixels.permute([0, 2, 3, 1]);
         let batch = x.dims()[0];
         for stage in &self.stages {
-            let (rows, grid) = gpu::unfold::convolve(&stage.conv, x, windows(&stage.conv));
+            let (rows, grid) = gpu::unfold::convolve(&stage.conv, x);
             let channels = rows.dims()[2];
             let rows = gpu::activate(gpu::norm::group_norm(&stage.norm, rows), Activation::Gelu);
             x = rows.reshape([batch, grid.0, grid.1, channels]);
         }
-        gpu::unfold::convolve(&self.projection, x, windows(&self.projection))
+        gpu::unfold::convolve(&self.projection, x)
     }
-}
-
-/// What `conv` slides over: [`halving`] and [`patches`] have square kernels, strides and borders.
-fn windows(conv: &Conv2d) -> Windows {
-    let padding = match &conv.padding {
-        PaddingConfig2d::Explicit(padding, ..) => *padding,
-        PaddingConfig2d::Same | PaddingConfig2d::Valid => 0,
-    };
-    Windows { kernel: conv.kernel_size[0], stride: conv.stride[0], padding }
 }
 
 /// Each image `[batch, c, h, w]` minus its mean, over its standard deviation; a flat image becomes 0.
