@@ -68,6 +68,7 @@ impl Error {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
                 " Free some space, or choose another disk."
             }
+            std::io::ErrorKind::ReadOnlyFilesystem => " Choose a folder on a disk that can be written to.",
             _ => "",
         };
         Self::Io { message: format!("{what}: {source}.{remedy}"), path: Some(path.into()) }

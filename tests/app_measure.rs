@@ -12,6 +12,7 @@ use egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
 use hairline::app::session::{Page, Session};
 use hairline::app::testing::photo;
+use hairline::classify::Augmentation;
 use image::{Rgb, RgbImage};
 
 /// Eight photos on the bench: four dark ones labelled good, four bright ones labelled defect.
@@ -60,6 +61,51 @@ fn words_classify_and_every_edit_is_followed() {
     assert!(out.join("predictions.csv").is_file() && out.join("confusion.png").is_file());
     driver.key(Modifiers::NONE, Key::F6);
     assert!(driver.has("Predicted classes"), "the evaluation shows them too");
+}
+
+#[test]
+fn runs_are_compared_and_follow_the_labels() {
+    let mut driver = labelled();
+    driver.click("Classify");
+    driver.click("Labels from the classes");
+    driver.click("Classify by words");
+    driver.until("classifying", |d| d.has("Compare with this"));
+    driver.click("Compare with this");
+    assert!(driver.has("Pinned: Words · pocket, accuracy"));
+    driver.click("flips");
+    driver.until("looking at more views", |d| {
+        let embedded = d.window().state.classifying.embedded.clone();
+        embedded.is_some_and(|embedded| embedded.augmentations == [Augmentation::Flips])
+    });
+    driver.click("Temperature as trained");
+    assert!(driver.window().state.classifying.setup.temperature.is_some());
+    driver.until("classifying again", |d| {
+        let classifying = &d.window().state.classifying;
+        let asked = classifying.asked.as_ref().is_some_and(|(setup, _)| setup.temperature.is_some());
+        asked && classifying.job.is_none()
+    });
+    assert!(driver.has("Only it is right"));
+    driver.click("By examples");
+    driver.click("Cross-validate");
+    driver.until("cross-validating", |d| d.has("Fold 3") && d.has("Only it is right"));
+    driver.window().state.label_photo(0, Some("defect".into()));
+    driver.steps(2);
+    assert!(driver.has("defect taken for good: 1 photo,") && driver.has("Labels have changed since"));
+    driver.key(Modifiers::COMMAND, Key::Z);
+    assert!(!driver.has("defect taken for good: 1 photo,") && !driver.has("Labels have changed since"));
+    driver.click("Stop comparing");
+    assert!(!driver.has("Pinned:"));
+}
+
+#[test]
+fn a_long_name_of_the_order_leaves_the_film_strip_as_wide_as_it_is() {
+    let mut driver = Driver::with_photos();
+    driver.click("Sort photos");
+    driver.click("Mistakes first");
+    driver.steps(3);
+    let right = driver.harness.get_by_label("Sort photos").rect().right();
+    driver.steps(20);
+    assert!((driver.harness.get_by_label("Sort photos").rect().right() - right).abs() < 0.5);
 }
 
 #[test]
@@ -126,4 +172,8 @@ fn a_benchmark_runs_and_opens_its_worst_photos() {
     assert_eq!(state.look.page, Page::Inspect);
     assert_eq!(state.recipe.references.len(), 2, "judged as it was measured");
     assert!(state.photos.shown_len() > 0 && driver.has("worst in ring") | driver.has("went worst in ring"));
+    driver.key(Modifiers::COMMAND, Key::Z);
+    let state = &driver.window().state;
+    assert_eq!(state.recipe.references.len(), 0, "the first undo gives the recipe back, as the message says");
+    assert!(state.photos.counts().labelled > 0, "and leaves the labels");
 }

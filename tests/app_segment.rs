@@ -31,7 +31,7 @@ fn small_model(dir: &Path) -> String {
         ..DecoderConfig::default()
     };
     let model = ClipSegModel::untrained(&clip, decoder, 64).unwrap();
-    model.save_with(&model.network().decoder, &dir.join("small")).unwrap();
+    model.save_with(model.network(), &dir.join("small")).unwrap();
     dir.join("small").display().to_string()
 }
 

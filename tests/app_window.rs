@@ -290,3 +290,37 @@ fn both_themes_and_every_tab_have_names_for_all_inputs() {
     driver.window().state.look.film = false;
     driver.steps(2);
 }
+
+#[test]
+fn every_photo_of_the_grid_has_a_place_of_its_own() {
+    let mut driver = Driver::new(Session::default());
+    let names: Vec<String> = (10..30).map(|number| format!("{number}.png")).collect();
+    let paths: Vec<PathBuf> = names.iter().map(|name| photo(driver.dir.path(), name)).collect();
+    driver.window().open(paths, false);
+    driver.until("opening", |d| d.has("Opened 20 photos"));
+    driver.key(Modifiers::NONE, Key::G);
+    let places: Vec<egui::Rect> =
+        driver.harness.query_all_by_label_contains("in the grid").map(|cell| cell.rect()).collect();
+    assert!(places.len() >= 10, "{}", places.len());
+    for (at, one) in places.iter().enumerate() {
+        for other in &places[at + 1..] {
+            assert!(!one.shrink(1.0).intersects(*other), "{one} and {other}");
+        }
+    }
+}
+
+#[test]
+fn the_smallest_window_still_shows_the_photo_and_its_verdict() {
+    let mut driver = Driver::with_photos();
+    driver.harness.get_by_label("Overlay opacity");
+    driver.harness.set_size(egui::vec2(880.0, 560.0));
+    driver.steps(4);
+    let photo = driver.harness.get_by_label("Photo").rect();
+    assert!(photo.width() > 300.0 && photo.right() <= 880.0, "{photo}");
+    let (overlay, grid) =
+        (driver.harness.get_by_label("Opacity and colours").rect(), driver.harness.get_by_label("Grid").rect());
+    assert!(overlay.left() > photo.left() + 100.0 && grid.right() <= photo.right() + 1.0, "{overlay} {grid}");
+    assert!(driver.harness.query_by_label("Overlay opacity").is_none(), "behind the button");
+    driver.click("Opacity and colours");
+    driver.harness.get_by_label("Overlay opacity");
+}

@@ -59,13 +59,26 @@ fn classification_writes_every_file_and_its_keys() {
     assert!((sum - 1.0).abs() < 1e-4, "{odd:?}");
     assert_eq!(
         place.names("out"),
-        ["confusion.csv", "confusion.png", "metrics.json", "predictions.csv", "report.txt", "xray.csv"]
+        [
+            "confusion.csv",
+            "confusion.png",
+            "metrics.json",
+            "predictions.csv",
+            "prompts.ron",
+            "report.txt",
+            "templates.ron",
+            "xray.csv"
+        ]
     );
     image::open(place.path("out/confusion.png")).unwrap();
     let report = std::fs::read_to_string(place.path("out/report.txt")).unwrap();
-    for words in ["macro average", "Prompt x-ray", "SHA-256", "temperature"] {
+    for words in ["macro average", "Prompt x-ray", "SHA-256", "temperature", "2, in prompts.ron"] {
         assert!(report.contains(words), "{words}:\n{report}");
     }
+    let files = ["--prompts", "out/prompts.ron", "--templates", "out/templates.ron"];
+    place.run(&[&["classify", "photos", "--out", "again"][..], &files].concat()).expect(0);
+    let repeated = std::fs::read_to_string(place.path("again/predictions.csv")).unwrap();
+    assert_eq!(repeated, predictions, "a run can be repeated from its files");
 }
 
 #[test]
@@ -76,7 +89,7 @@ fn without_known_classes_there_are_predictions_and_no_accuracy() {
     assert!(run.stdout.starts_with("none of these"), "{}", run.stdout);
     let metrics = place.json("out/metrics.json");
     assert!(metrics["accuracy"].is_null() && metrics["photos"] == 1);
-    assert_eq!(place.names("out"), ["metrics.json", "predictions.csv", "report.txt"]);
+    assert_eq!(place.names("out"), ["metrics.json", "predictions.csv", "prompts.ron", "report.txt", "templates.ron"]);
 }
 
 #[test]
@@ -107,6 +120,10 @@ fn words_views_models_and_an_earlier_run_can_be_compared() {
         std::fs::read(place.path("one/predictions.csv")).unwrap(),
         std::fs::read(place.path("two/predictions.csv")).unwrap()
     );
+
+    let run = place.run(&[&base[..], &["--model", "pocket", "--model", "org/absent", "--out", "none"]].concat());
+    assert_eq!(run.status, 1);
+    assert!(run.stderr.contains("org/absent") && !place.path("none").exists(), "no model runs:\n{}", run.stderr);
 
     place.run(&[&base[..], &["--model", "pocket", "--model", "pocket", "--out", "both"]].concat()).expect(0);
     assert_eq!(place.names("both"), ["comparison.csv", "comparison.txt", "pocket", "pocket_2"]);
@@ -208,6 +225,20 @@ fn fusion_is_evaluated_trained_and_used() {
     // What was exported can be read back as labels.
     place.run(&["classify", "photos", "--labels-from", "out/coco.json", "--out", "again"]).expect(0);
     assert_eq!(place.json("again/metrics.json")["labelled"], 12);
+}
+
+#[test]
+fn evaluations_are_compared_with_an_earlier_one() {
+    let place = two_classes();
+    place.run(&["fusion", "evaluate", "photos", "--out", "one"]).expect(0);
+    let two = ["fusion", "evaluate", "photos", "--out", "two", "--head", "centroid", "--models", "pocket,pocket"];
+    let run = place.run(&[&two[..], &["--against", "one/predictions.csv"]].concat()).expect(0);
+    assert!(run.stderr.contains("comparison.txt"), "{}", run.stderr);
+    let comparison = std::fs::read_to_string(place.path("two/comparison.csv")).unwrap();
+    assert!(comparison.lines().nth(1).unwrap().starts_with("pocket + pocket,earlier run,12,"), "{comparison}");
+    assert!(place.path("two/comparison.txt").is_file() && !place.path("one/comparison.txt").exists());
+    let run = place.run(&[&two[..], &["--against", "absent.csv"]].concat()).expect(1);
+    assert!(run.stderr.contains("absent.csv"), "{}", run.stderr);
 }
 
 #[test]

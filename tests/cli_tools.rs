@@ -183,6 +183,35 @@ fn a_photo_of_another_size_fails_alone() {
 }
 
 #[test]
+fn a_box_without_an_outline_is_no_empty_mask() {
+    let place = Place::new();
+    place.write("photos/a.png", &png(53, 37));
+    place.write("photos/b.png", &png(53, 37));
+    let annotations = r#"{"categories": [{"id": 1, "name": "dent"}],
+        "images": [{"id": 1, "file_name": "a.png", "width": 53, "height": 37},
+                   {"id": 2, "file_name": "b.png", "width": 53, "height": 37}],
+        "annotations": [{"id": 5, "image_id": 1, "category_id": 1, "bbox": [1, 1, 9, 9], "segmentation": []},
+                        {"id": 6, "image_id": 2, "category_id": 1, "segmentation": [[1, 1, 9, 1, 9, 9]]}]}"#;
+    place.write("boxes.json", annotations.as_bytes());
+    let run =
+        place.run(&["segment", "masks", "--coco", "boxes.json", "--images", "photos", "--out", "masks"]).expect(1);
+    for words in ["Annotation 5 of `a.png`", "only a box", "boxes.json", "1 of 2 photos"] {
+        assert!(run.stderr.contains(words), "{words}: {}", run.stderr);
+    }
+    assert!(place.path("masks/b_mask.png").is_file() && !place.path("masks/a_mask.png").exists());
+}
+
+#[test]
+fn a_folder_of_photos_that_is_not_there_is_named_before_training() {
+    let place = Place::new();
+    place.write("train.csv", b"image_path,text\na.png,a cap\n");
+    let train = ["match", "train", "--train-csv", "train.csv", "--root-dir", "nowhere", "--output", "run"];
+    let run = place.run(&train).expect(1);
+    assert!(run.stderr.contains("--root-dir") && run.stderr.contains("[nowhere]"), "{}", run.stderr);
+    assert!(!place.path("run").exists());
+}
+
+#[test]
 fn segmenting_needs_a_model_that_can_and_prompts_that_fit() {
     let place = coco_place();
     let predict = ["segment", "predict", "photos", "--prompt", "a crack", "--out", "o"];
@@ -221,6 +250,17 @@ fn a_trained_model_predicts_and_is_measured() {
     assert_eq!(mask.dimensions(), (64, 48));
     let share = mask.pixels().filter(|p| p.0[0] > 0).count() as f64 / (64.0 * 48.0);
     assert!((share - found["photos"][0]["layers"][0]["share"].as_f64().unwrap()).abs() < 1e-6);
+    // Prompts longer than any file name make files as well, each its own.
+    let words = "a hole beside a hole, ".repeat(28);
+    let other = format!("{words}at last");
+    let predict = ["segment", "predict", "data/images/0.png", "--prompt", &words, "--prompt", &other, "--out", "long"];
+    place.run(&[&predict[..], &model].concat()).expect(0);
+    let long = place.json("long/segments.json");
+    let file = |layer: usize| long["photos"][0]["layers"][layer]["mask"].as_str().unwrap();
+    assert_ne!(file(0), file(1));
+    for name in [file(0), file(1)] {
+        assert!(name.len() < 100 && place.path("long").join(name).is_file(), "{name}");
+    }
 
     let evaluate = ["segment", "evaluate", "data", "--prompts", "a hole", "--out", "measured"];
     place.run(&[&evaluate[..], &model].concat()).expect(0);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use egui::Pos2;
 
 use super::benchmark::BenchSetup;
-use super::classifying::{By, ClassifySetup};
+use super::classifying::{By, ClassifySetup, Predicted};
 use super::command::Command;
 use super::describing::{DescribeSetup, Describing};
 use super::kept::Draft;
@@ -50,6 +50,8 @@ pub enum Action {
         change: Box<dyn FnOnce(&mut ClassifySetup)>,
     },
     ClassifyBy(By),
+    /// The classification that others are compared with; `None` ends the comparison.
+    PinClassification(Option<Arc<Predicted>>),
     /// A change of what is asked of descriptions, as one step of undo.
     EditDescription {
         what: String,

@@ -81,6 +81,7 @@ pub enum Question {
     BenchFolder,
     BenchOut,
     ModelFolder,
+    ModelFile,
     /// A table of descriptions; with it the folder of its photos.
     PairTable(Option<PathBuf>),
     /// The folder of the photos of this table.
@@ -144,7 +145,8 @@ pub enum News {
         understood: Result<String>,
     },
     BenchOut(PathBuf),
-    ModelFolder(PathBuf),
+    /// The folder or the file of a model.
+    Model(PathBuf),
     FolderChosen(FolderUse, PathBuf),
     /// Of the models, those that segment.
     Segmenters(Vec<String>),
@@ -292,6 +294,10 @@ impl Background {
     /// Opens a dialog of the desktop and acts on the answer.
     pub fn ask(&self, question: Question) {
         self.spawn("hairline-dialog", move |shared| {
+            if let Some(text) = dialogs_missing() {
+                shared.tell(News::DialogFailed(text.to_owned()));
+                return;
+            }
             let answer = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| answer(question)));
             match answer {
                 Ok(Some(news)) => shared.tell(news),
@@ -494,6 +500,31 @@ pub fn colour_image(image: &RgbImage) -> ColorImage {
     ColorImage::from_rgb([image.width() as usize, image.height() as usize], image.as_raw())
 }
 
+/// Why no dialog can be opened here, and the remedy; `None` where one can. Only Linux has desktops without dialogs.
+fn dialogs_missing() -> Option<&'static str> {
+    if !cfg!(target_os = "linux") {
+        return None;
+    }
+    let bus = std::env::var_os("DBUS_SESSION_BUS_ADDRESS").is_some_and(|address| !address.is_empty());
+    let socket = std::env::var_os("XDG_RUNTIME_DIR").is_some_and(|dir| Path::new(&dir).join("bus").exists());
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    no_dialog(bus || socket, is_on_path("zenity", &path))
+}
+
+/// Dialogs are those of the desktop's portal, which is asked over the session bus, or else of `zenity`; without either
+/// a question would pass without an answer and without a word.
+fn no_dialog(session_bus: bool, zenity: bool) -> Option<&'static str> {
+    (!session_bus && !zenity).then_some(
+        "No file dialog can be opened: there is neither a desktop portal (no session bus) nor zenity. Install zenity \
+         or xdg-desktop-portal; photos can be dropped on the window.",
+    )
+}
+
+/// Whether a folder of `path`, a list as in the variable `PATH`, has a file of this name.
+fn is_on_path(name: &str, path: &std::ffi::OsStr) -> bool {
+    std::env::split_paths(path).any(|dir| dir.join(name).is_file())
+}
+
 fn answer(question: Question) -> Option<News> {
     let photos = || rfd::FileDialog::new().add_filter("Photos", &crate::photo::EXTENSIONS);
     let found = |purpose, paths: Vec<PathBuf>| News::Found { purpose, found: Found::among(&paths, purpose) };
@@ -539,7 +570,11 @@ fn answer(question: Question) -> Option<News> {
         }
         Question::ModelFolder => {
             let dialog = rfd::FileDialog::new().set_title("Add the folder of a model in the Hugging Face layout");
-            dialog.pick_folder().map(News::ModelFolder)
+            dialog.pick_folder().map(News::Model)
+        }
+        Question::ModelFile => {
+            let dialog = rfd::FileDialog::new().set_title("Add a model kept in one file");
+            dialog.add_filter("Model", &["safetensors"]).pick_file().map(News::Model)
         }
         Question::PairTable(root) => {
             let dialog = rfd::FileDialog::new().set_title("Open a table of descriptions").add_filter("CSV", &["csv"]);
@@ -652,6 +687,20 @@ mod tests {
             std::thread::sleep(Duration::from_millis(5));
         }
         news
+    }
+
+    #[test]
+    fn without_portal_and_zenity_a_dialog_is_refused_with_the_remedy() {
+        assert!(
+            no_dialog(false, false).is_some_and(|text| text.contains("Install zenity") && text.contains("dropped"))
+        );
+        for (session_bus, zenity) in [(true, false), (false, true), (true, true)] {
+            assert_eq!(no_dialog(session_bus, zenity), None);
+        }
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("zenity"), b"").unwrap();
+        let path = std::env::join_paths([dir.path().join("absent"), dir.path().to_owned()]).unwrap();
+        assert!(is_on_path("zenity", &path) && !is_on_path("kdialog", &path));
     }
 
     #[test]

@@ -70,6 +70,7 @@ pub enum Command {
     ChooseBenchFolder,
     ChooseBenchOut,
     AddModelFolder,
+    AddModelFile,
     RunBenchmark,
     StopBenchmark,
     OpenBenchReport,
@@ -497,7 +498,14 @@ pub const COMMANDS: &[Info] = {
             C::AddModelFolder,
             M::Measure,
             "Add model folder…",
-            "Offer a network in the Hugging Face layout, or a safetensors file, among the models.",
+            "Offer a network in the Hugging Face layout among the models.",
+            None,
+        ),
+        info(
+            C::AddModelFile,
+            M::Measure,
+            "Add model file…",
+            "Offer a network kept in one safetensors file, as timm's, among the models.",
             None,
         ),
         info(

@@ -358,6 +358,11 @@ impl State {
         self.outbox.extend(jobs.into_iter().map(Request::Cancel));
     }
 
+    /// Whether anything waits to be asked of the engine.
+    pub fn has_requests(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+
     /// Requests that wait to be sent.
     pub fn take_requests(&mut self) -> Vec<Request> {
         std::mem::take(&mut self.outbox)

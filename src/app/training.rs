@@ -44,11 +44,13 @@ pub struct TrainSetup {
     pub negatives: f64,
     /// Epochs without a better Dice after which the run ends; 0 never.
     pub patience: usize,
+    /// Blocks of the vision tower that learn as well.
+    pub deeper: usize,
 }
 
 impl Default for TrainSetup {
     fn default() -> Self {
-        let SegmentTraining { epochs, batch_size, rate, variants, negatives, patience, .. } =
+        let SegmentTraining { epochs, batch_size, rate, variants, negatives, patience, deeper, .. } =
             SegmentTraining::default();
         Self {
             data: None,
@@ -62,6 +64,7 @@ impl Default for TrainSetup {
             variants,
             negatives,
             patience,
+            deeper,
         }
     }
 }
@@ -95,6 +98,7 @@ impl TrainSetup {
             variants: self.variants,
             negatives: self.negatives,
             patience: self.patience,
+            deeper: self.deeper,
             ..SegmentTraining::default()
         }
     }
@@ -233,6 +237,7 @@ pub struct PaceKey {
     validation: Option<PathBuf>,
     base: String,
     batch_size: usize,
+    deeper: usize,
 }
 
 /// Training of the network that segments.
@@ -272,8 +277,8 @@ impl Course for SegmentCourse {
     }
 
     fn pace_key(setup: &TrainSetup) -> PaceKey {
-        let TrainSetup { data, validation, base, batch_size, .. } = setup.clone();
-        PaceKey { data, validation, base, batch_size }
+        let TrainSetup { data, validation, base, batch_size, deeper, .. } = setup.clone();
+        PaceKey { data, validation, base, batch_size, deeper }
     }
 
     fn epochs(setup: &TrainSetup) -> usize {
@@ -416,10 +421,14 @@ mod tests {
         let mut setup = TrainSetup { data: Some(dir.path().to_owned()), ..TrainSetup::default() };
         setup.validation = setup.data.clone();
         let data = TrainData::read(&setup).unwrap();
-        assert_eq!((data.train.photos.len(), data.plain, data.samples.len()), (5, 1, 4));
+        assert_eq!((data.train.photos.len(), data.plain, data.samples.len()), (5, 2, 3));
         assert_eq!((data.balance[0].class.as_str(), data.balance[0].photos), ("crack", 3));
         assert!((data.balance[0].share.unwrap() - 0.025).abs() < 1e-9);
-        assert_eq!(data.balance[1].share, Some(0.0));
+        assert_eq!(
+            (data.balance[1].photos, data.balance[1].share),
+            (0, None),
+            "a mask without a marked pixel shows nothing"
+        );
         let outlined = data.samples[0].picture.pixels.iter().filter(|pixel| pixel.r() != 200).count();
         assert_eq!(outlined, 20);
 

@@ -101,6 +101,14 @@ pub struct Window {
     /// A text field had the keyboard at the end of the last frame; egui takes it away on Esc before anyone can ask.
     typing: bool,
     theme: Option<ThemeChoice>,
+    said: Milestones,
+}
+
+/// What the log has heard of how far the start has come.
+#[derive(Default)]
+struct Milestones {
+    first_frame: bool,
+    first_verdict: bool,
 }
 
 impl Window {
@@ -150,6 +158,7 @@ impl Window {
             bench_engine: parts.bench_engine,
             typing: false,
             theme: None,
+            said: Milestones::default(),
         }
     }
 
@@ -191,6 +200,22 @@ impl Window {
             self.carry_out(&ctx, action);
         }
         self.end(&ctx);
+    }
+
+    /// Tells the log when the first frame, and the first with a verdict, are on the screen; `benches/window_start.rs`
+    /// listens.
+    fn tell_milestones(&mut self, ctx: &egui::Context) {
+        if !self.said.first_frame {
+            self.said.first_frame = ctx.cumulative_frame_nr() > 0;
+            if self.said.first_frame {
+                log::info!("first frame");
+            }
+            ctx.request_repaint();
+        }
+        if !self.said.first_verdict && self.state.photos.iter().any(|photo| photo.verdict().is_some()) {
+            self.said.first_verdict = true;
+            log::info!("first verdict");
+        }
     }
 
     /// Everything that happened since the last frame.
@@ -314,8 +339,8 @@ impl Window {
                 self.state.bench_folder = Some(understood.map_err(|error| error.to_string()));
             }
             News::BenchOut(folder) => self.state.bench_setup.out = Some(folder),
-            News::ModelFolder(folder) => {
-                let name = folder.display().to_string();
+            News::Model(path) => {
+                let name = path.display().to_string();
                 if !self.state.models.contains(&name) {
                     self.state.models.push(name.clone());
                     self.state.added_models.push(name);
@@ -450,7 +475,7 @@ impl Window {
     }
 
     fn close_innermost(&mut self, ctx: &egui::Context) {
-        if ctx.any_popup_open() {
+        if egui::Popup::is_any_open(ctx) {
             egui::Popup::close_all(ctx);
         } else if self.state.sheet != Sheet::None {
             self.state.sheet = Sheet::None;
@@ -481,19 +506,22 @@ impl Window {
             Panel::bottom("status").exact_size(32.0).frame(bar(Margin { left: 12, right: 8, top: 0, bottom: 0 }));
         bottom.show(ui, |ui| panels::status_bar::show(ui, desk));
         let empty = desk.state.photos.is_empty();
+        // In a small window the photo keeps the larger part.
+        let width = ui.available_width();
+        let side = (0.36 * width).clamp(300.0, 560.0);
         if !empty && desk.state.look.film {
-            let panel = Panel::left("film").default_size(264.0).size_range(200.0..=420.0).frame(bar(Margin::ZERO));
+            let most = (0.24 * width).clamp(200.0, 420.0);
+            let panel = Panel::left("film").default_size(264.0).size_range(200.0..=most).frame(bar(Margin::ZERO));
             panel.show(ui, |ui| panels::film_strip::show(ui, desk));
         }
         let inspecting = desk.state.look.page == Page::Inspect;
         let masks = desk.state.look.page == Page::Segment && desk.state.segmenting.mode == Mode::Masks;
         if masks && !empty {
-            let panel = Panel::right("layers").default_size(356.0).size_range(300.0..=560.0).frame(bar(Margin::ZERO));
+            let panel = Panel::right("layers").default_size(356.0).size_range(300.0..=side).frame(bar(Margin::ZERO));
             panel.show(ui, |ui| panels::segment::side(ui, desk));
         }
         if desk.state.look.inspector && inspecting {
-            let panel =
-                Panel::right("inspector").default_size(356.0).size_range(300.0..=560.0).frame(bar(Margin::ZERO));
+            let panel = Panel::right("inspector").default_size(356.0).size_range(300.0..=side).frame(bar(Margin::ZERO));
             panel.show(ui, |ui| panels::inspector::show(ui, desk));
         }
         if !empty && desk.state.look.histogram && inspecting {
@@ -559,7 +587,8 @@ impl Window {
         }
     }
 
-    /// Numbers go out at once, words when the typing pauses.
+    /// Numbers go out at once, words when the typing pauses, and everything before photos are asked for: they are not
+    /// inspected by a recipe of the past.
     fn send_recipe(&mut self, ctx: &egui::Context) {
         let now = self.state.notices.now;
         if self.state.recipe != self.last_recipe {
@@ -571,7 +600,7 @@ impl Window {
         }
         let cheap = self.sent.stage_changed(&self.state.recipe) == Some(Stage::Judgement);
         let waited = now - self.changed_at.unwrap_or(now);
-        if cheap || waited >= TYPING_PAUSE {
+        if cheap || waited >= TYPING_PAUSE || self.state.has_requests() {
             self.sent = self.state.recipe.clone();
             self.engine.set_recipe(self.sent.clone());
         } else {
@@ -618,6 +647,7 @@ impl Window {
 
 impl eframe::App for Window {
     fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
+        self.tell_milestones(ui.ctx());
         Self::ui(self, ui);
     }
 
@@ -625,8 +655,9 @@ impl eframe::App for Window {
         self.save_now();
     }
 
-    fn clear_color(&self, _visuals: &egui::Visuals) -> [f32; 4] {
-        theme::DARK.canvas.to_normalized_gamma_f32()
+    fn clear_color(&self, visuals: &egui::Visuals) -> [f32; 4] {
+        let palette = if visuals.dark_mode { &theme::DARK } else { &theme::LIGHT };
+        palette.canvas.to_normalized_gamma_f32()
     }
 }
 

@@ -4,13 +4,15 @@
 use std::str::FromStr;
 
 use image::{Rgb, RgbImage, imageops};
+use serde::{Deserialize, Serialize};
 
 use crate::anomaly::prompt::normalise;
 use crate::photo::Photo;
 use crate::{Error, Result};
 
 /// A way of making views besides the photo as it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Augmentation {
     /// Four views, moved by a sixteenth of the side to the left, right, up and down, the border mirrored.
     Shifts,
@@ -33,6 +35,16 @@ impl Augmentation {
             Self::Flips => "flips",
             Self::Rotations => "rotations",
             Self::Crops => "crops",
+        }
+    }
+
+    /// What it does, for people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Shifts => "Four views, moved by a sixteenth to each side.",
+            Self::Flips => "Two views, mirrored left to right and upside down.",
+            Self::Rotations => "Two views, turned by 5° either way.",
+            Self::Crops => "Five views of seven eighths of each side: the corners and the centre.",
         }
     }
 }

@@ -228,6 +228,13 @@ pub fn cross_validate(
         };
         let (learn, test) = (rows(false), rows(true));
         let known: Vec<usize> = learn.iter().map(|&photo| truth[photo]).collect();
+        if known.iter().all(|class| Some(class) == known.first()) {
+            return Err(Error::input(format!(
+                "Fold {}: A classifier needs photos of at least two classes, and the other folds have only one. Label \
+                 more photos of the rarer classes; where groups are kept whole, from more than one group each.",
+                fold + 1
+            )));
+        }
         let pipeline =
             Pipeline::fit(&features.select(&learn), &known, classes, options).map_err(|error| match error {
                 Error::Input { message, .. } => Error::input(format!("Fold {}: {message}", fold + 1)),
@@ -321,7 +328,7 @@ mod tests {
         // Photos of one fold have their twins in the other.
         let fold_of: Vec<usize> = (0..24).map(|i| i % 2).collect();
         let error = cross_validate(&features, &truth, 2, &fold_of, options, |_| true).unwrap_err().to_string();
-        assert!(error.contains("Fold 1") && error.contains("two classes"), "{error}");
+        assert!(error.contains("Fold 1") && error.contains("two classes") && error.contains("Label more"), "{error}");
         let fold_of: Vec<usize> = (0..24).map(|i| (i + i / 2) % 2).collect();
         let outcome = cross_validate(&features, &truth, 2, &fold_of, options, |_| true).unwrap();
         let right = outcome.scores.iter().zip(&truth).filter(|(row, truth)| argmax(row) == **truth).count();

@@ -217,6 +217,7 @@ mod tests {
         EmbeddedPhotos {
             backbone: BackboneIdentity { name: name.into(), id: name.into(), sha256: name.repeat(9), dim: 2 },
             device: "test".into(),
+            augmentations: Vec::new(),
             photos: photos.iter().map(photo).collect(),
         }
     }

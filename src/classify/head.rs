@@ -191,7 +191,9 @@ impl Pipeline {
         }
         let present: Vec<usize> = (0..classes).filter(|class| truth.contains(class)).collect();
         if present.len() < 2 {
-            return Err(Error::input("A classifier needs photos of at least two classes."));
+            return Err(Error::input(
+                "A classifier needs photos of at least two classes. Label some of another class.",
+            ));
         }
         let mut compact = vec![0; classes];
         present.iter().enumerate().for_each(|(at, &class)| compact[class] = at);

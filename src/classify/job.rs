@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::augment::{Augmentation, joined, views};
 use super::outcome::{Classification, ClassifiedPhoto};
-use super::prompts::LabelPrompts;
+use super::prompts::{LabelPrompts, PROMPTS_FILE, TEMPLATES_FILE};
 use super::saved::BackboneIdentity;
 use super::xray::Xray;
 use super::zero_shot::{TextBank, cosines, decide, probabilities};
@@ -38,6 +38,8 @@ pub struct EmbeddedPhotos {
     pub backbone: BackboneIdentity,
     /// The device in words.
     pub device: String,
+    /// The views that were joined, besides the photo as it is.
+    pub augmentations: Vec<Augmentation>,
     /// Those that could be read, in order.
     pub photos: Vec<EmbeddedPhoto>,
 }
@@ -81,7 +83,12 @@ pub fn embed(
         let embedding = joined(features.into_iter().map(|features| features.embedding));
         Ok((opened.width(), opened.height(), embedding.map_err(|error| error.at(&photo.path))?))
     };
-    let mut embedded = EmbeddedPhotos { backbone, device, photos: Vec::with_capacity(photos.len()) };
+    let mut embedded = EmbeddedPhotos {
+        backbone,
+        device,
+        augmentations: augmentations.to_vec(),
+        photos: Vec::with_capacity(photos.len()),
+    };
     let (mut failures, mut cancelled) = (Vec::new(), false);
     for (at, stretch) in photos.chunks(STRETCH).enumerate() {
         if lab.cancelled() {
@@ -178,6 +185,26 @@ pub fn xray(photos: &EmbeddedPhotos, prompts: &LabelPrompts, bank: &TextBank) ->
         .filter_map(|photo| Some((photo.embedding.as_slice(), index(&labels, photo.label.as_deref())?)))
         .collect();
     if known.is_empty() { Ok(None) } else { Xray::new(prompts, bank, &known).map(Some) }
+}
+
+/// What decided a classification by words, for its report: name and value.
+pub fn settings(
+    prompts: &LabelPrompts,
+    temperature: f32,
+    margin: f64,
+    augmentations: &[Augmentation],
+) -> Vec<(String, String)> {
+    let phrases: usize = prompts.labels.iter().map(|label| label.phrases.len()).sum();
+    let views: Vec<&str> = augmentations.iter().map(|kind| kind.name()).collect();
+    let settings = [
+        ("Labels", prompts.names().join(", ")),
+        ("Phrases", format!("{phrases}, in {PROMPTS_FILE}")),
+        ("Templates", format!("{}, in {TEMPLATES_FILE}", prompts.templates.len())),
+        ("Object", prompts.object.clone()),
+        ("Scale", format!("temperature {temperature}, margin {margin}")),
+        ("Views", if views.is_empty() { "the photo as it is".to_owned() } else { views.join(", ") }),
+    ];
+    settings.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// Which label this is.

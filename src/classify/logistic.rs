@@ -68,7 +68,9 @@ impl Logistic {
     /// [`Error::Input`] for fewer than two classes or a `c` that is not above 0.
     pub fn fit(features: &Features, truth: &[usize], classes: usize, options: LogisticOptions) -> Result<Self> {
         if classes < 2 {
-            return Err(Error::input("A classifier needs photos of at least two classes."));
+            return Err(Error::input(
+                "A classifier needs photos of at least two classes. Label some of another class.",
+            ));
         }
         if !(options.c > 0.0 && options.c.is_finite()) {
             return Err(Error::input(format!("C is {}, but it has to be a number above 0.", options.c)));

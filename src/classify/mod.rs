@@ -24,7 +24,7 @@ pub use head::{Head, HeadKind, HeadOptions, Pipeline};
 pub use job::{EmbeddedPhoto, EmbeddedPhotos};
 pub use logistic::{ClassWeight, Logistic, LogisticOptions};
 pub use outcome::{Classification, ClassificationFigures, ClassifiedPhoto};
-pub use prompts::{LabelPhrases, LabelPrompts, NONE};
+pub use prompts::{LabelPhrases, LabelPrompts, NONE, PROMPTS_FILE, TEMPLATES_FILE};
 pub use saved::{BackboneIdentity, Classifier};
 pub use scaler::Scaler;
 pub use xray::{Part, Xray, XrayRow};

@@ -49,7 +49,7 @@ pub struct ClassificationFigures {
     pub report: ClassReport,
     /// Share of photos whose true class is one of the two most probable, 0–1.
     pub top_2: f64,
-    /// Of the scores as probabilities.
+    /// Of the scores as probabilities, over the photos that were given a label.
     pub reliability: Reliability,
     /// Bootstrap, stratified by true class.
     pub accuracy_interval: Interval,
@@ -82,6 +82,12 @@ impl Classification {
         }
         let truths: Vec<usize> = pairs.iter().map(|(truth, _)| *truth).collect();
         let scores: Vec<Vec<f64>> = self.known().map(|(photo, _)| photo.scores.clone()).collect();
+        // A photo that was given no label must not count as right, nor its probability as wrong.
+        let (given, of_given): (Vec<Vec<f64>>, Vec<usize>) = self
+            .known()
+            .filter(|(photo, _)| photo.prediction.is_some())
+            .map(|(photo, truth)| (photo.scores.clone(), truth))
+            .unzip();
         let confusion = self.confusion()?;
         let figure = |value: fn(&ClassReport) -> f64| {
             Bootstrap { seed, ..Bootstrap::default() }.interval(pairs.len(), Some(&truths), |drawn| {
@@ -93,7 +99,7 @@ impl Classification {
         Ok(Some(ClassificationFigures {
             report: ClassReport::new(&confusion),
             top_2: top_k_accuracy(&scores, &truths, 2)?,
-            reliability: Reliability::new(&scores, &truths, BINS)?,
+            reliability: Reliability::new(&given, &of_given, BINS)?,
             accuracy_interval: figure(|report| report.accuracy),
             macro_f1_interval: figure(|report| report.macro_average.f1),
             confusion,
@@ -160,6 +166,24 @@ mod tests {
         assert_eq!(names, ["c", "b"]);
         let unknown = Classification { photos: run.photos[3..].to_vec(), ..run };
         assert_eq!(unknown.figures(0).unwrap(), None);
+    }
+
+    #[test]
+    fn rejected_photos_are_not_right_in_the_reliability_curve() {
+        let mut run = run(vec![
+            photo("a", Some(0), [0.75, 0.25]),
+            photo("b", Some(0), [0.75, 0.25]),
+            photo("c", Some(1), [0.75, 0.25]),
+        ]);
+        run.photos[1].prediction = None;
+        let figures = run.figures(0).unwrap().unwrap();
+        let bin = &figures.reliability.bins[7];
+        assert_eq!((bin.count, bin.accuracy, figures.confusion.rejected()), (2, 0.5, &[1, 0][..]));
+        let right: f64 = figures.reliability.bins.iter().map(|bin| bin.count as f64 * bin.accuracy).sum();
+        assert!((right / 3.0 - figures.report.accuracy).abs() < 1e-12, "the table has as many right as the accuracy");
+        run.photos.iter_mut().for_each(|photo| photo.prediction = None);
+        let figures = run.figures(0).unwrap().unwrap();
+        assert!(figures.reliability.bins.iter().all(|bin| bin.count == 0));
     }
 
     #[test]

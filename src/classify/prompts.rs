@@ -11,6 +11,9 @@ use crate::{Error, Result};
 
 /// What a photo that fits no label is called; no label may have this name.
 pub const NONE: &str = "none of these";
+/// Where the phrases and the templates of a run are kept beside its report, as they are read.
+pub const PROMPTS_FILE: &str = "prompts.ron";
+pub const TEMPLATES_FILE: &str = "templates.ron";
 
 /// A label and the phrases that describe it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +78,22 @@ impl LabelPrompts {
     pub fn read_templates(&mut self, path: &Path) -> Result<()> {
         self.templates = read_ron(path, "a list such as [\"a photo of a {}.\"]")?;
         self.check().map_err(|error| error.at(path))
+    }
+
+    /// The phrases as [`LabelPrompts::read_phrases`] reads them, in the order of the labels.
+    ///
+    /// # Errors
+    /// [`Error::Bug`] when they cannot be written as RON.
+    pub fn phrases_ron(&self) -> Result<String> {
+        write_ron(&PhraseMap(&self.labels))
+    }
+
+    /// The templates as [`LabelPrompts::read_templates`] reads them.
+    ///
+    /// # Errors
+    /// [`Error::Bug`] when they cannot be written as RON.
+    pub fn templates_ron(&self) -> Result<String> {
+        write_ron(&self.templates)
     }
 
     /// Whether sentences can be made of them.
@@ -150,6 +169,20 @@ impl<'de> Deserialize<'de> for PhraseFile {
     }
 }
 
+/// The same map, to write.
+struct PhraseMap<'a>(&'a [LabelPhrases]);
+
+impl Serialize for PhraseMap<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|of| (&of.label, &of.phrases)))
+    }
+}
+
+fn write_ron(value: &impl Serialize) -> Result<String> {
+    let text = ron::ser::to_string_pretty(value, ron::ser::PrettyConfig::default());
+    text.map(|text| text + "\n").map_err(|e| Error::bug(format!("the prompts cannot be written as RON ({e}).")))
+}
+
 fn read_ron<T: serde::de::DeserializeOwned>(path: &Path, form: &str) -> Result<T> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::io("Cannot read the prompts", path, &e))?;
     ron::from_str(&text).map_err(|e| Error::input(format!("The prompts cannot be read ({e}). Write {form}.")).at(path))
@@ -189,6 +222,22 @@ mod tests {
         let mut alone = LabelPrompts::new(&[]);
         alone.read_phrases(&phrases).unwrap();
         assert_eq!(alone.names(), ["crack"]);
+    }
+
+    #[test]
+    fn what_is_written_is_read_as_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let (phrases, templates) = (dir.path().join(PROMPTS_FILE), dir.path().join(TEMPLATES_FILE));
+        let mut prompts = LabelPrompts::new(&labels(&["weld", "crack", "a \"burr\""]));
+        prompts.labels[1].phrases = vec!["cracked {}".into(), "ein Riß, quer\\längs".into()];
+        prompts.object = "tile".into();
+        prompts.templates.push("'{}'".into());
+        std::fs::write(&phrases, prompts.phrases_ron().unwrap()).unwrap();
+        std::fs::write(&templates, prompts.templates_ron().unwrap()).unwrap();
+        let mut read = LabelPrompts { object: "tile".into(), ..LabelPrompts::new(&[]) };
+        read.read_phrases(&phrases).unwrap();
+        read.read_templates(&templates).unwrap();
+        assert_eq!(read, prompts);
     }
 
     #[test]

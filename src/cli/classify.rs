@@ -10,9 +10,10 @@ use super::console::Console;
 use super::lab::Bench;
 use super::{Common, interrupt};
 use crate::classify::job::{self, Embedding};
-use crate::classify::{Augmentation, LabelPrompts, TextBank};
+use crate::classify::{Augmentation, Classification, LabelPrompts, TextBank};
 use crate::dataset::export::{ExportFormat, ExportSet};
 use crate::dataset::labels::{self, LabelledPhoto};
+use crate::model::ModelSource;
 use crate::photo::Failure;
 use crate::report::{self, ClassificationRun, ComparedRun, ModelIdentity};
 use crate::{Error, Result};
@@ -91,9 +92,10 @@ pub fn run(args: ClassifyArgs, common: &Common, console: &Console) -> Result<()>
     }
     prompts.check()?;
     let earlier = args.against.as_deref().map(report::read_predictions).transpose()?;
+    let models = if args.models.is_empty() { vec!["pocket".to_owned()] } else { args.models.clone() };
+    check_models(&models)?;
     report::create_folder(&args.out)?;
 
-    let models = if args.models.is_empty() { vec!["pocket".to_owned()] } else { args.models.clone() };
     let folders = model_folders(&args.out, &models);
     let mut bench = Bench::start(common, !args.no_cache, console)?;
     let (mut runs, mut cancelled) = (Vec::new(), false);
@@ -111,22 +113,7 @@ pub fn run(args: ClassifyArgs, common: &Common, console: &Console) -> Result<()>
             break;
         }
     }
-    let names: Vec<String> = runs.iter().map(|run| run.models[0].id.clone()).collect();
-    let mut compared: Vec<ComparedRun<'_>> = runs
-        .iter()
-        .zip(&names)
-        .map(|(run, name)| ComparedRun { name, classification: &run.classification, figures: run.figures.as_ref() })
-        .collect();
-    let figures = earlier.as_ref().map(|run| run.figures(common.seed.unwrap_or(0))).transpose()?.flatten();
-    if let Some(earlier) = &earlier {
-        compared.push(ComparedRun { name: "earlier run", classification: earlier, figures: figures.as_ref() });
-    }
-    if compared.len() > 1 && compared.iter().all(|run| run.figures.is_some()) {
-        report::write_comparison(&args.out, &compared)?;
-        console.note(format!("Comparison: {}", args.out.join("comparison.txt").display()));
-    } else if compared.len() > 1 {
-        console.warn("There is nothing to compare: no photo's true class is known.");
-    }
+    compare(&runs, earlier.as_ref(), &args.out, common, console)?;
     say(&runs, args.json)?;
     if cancelled {
         return Err(Error::Cancelled);
@@ -222,15 +209,6 @@ fn one_model(
     }
     let Embedding { embedded, failures: unread, cancelled } = embedding;
     let classification = job::zero_shot(&embedded, prompts, &bank, temperature, args.margin)?;
-    let augment: Vec<&str> = args.augment.iter().map(|kind| kind.name()).collect();
-    let settings = [
-        ("Labels", prompts.names().join(", ")),
-        ("Phrases", prompts.labels.iter().map(|label| label.phrases.len()).sum::<usize>().to_string()),
-        ("Templates", prompts.templates.len().to_string()),
-        ("Object", args.object.clone()),
-        ("Scale", format!("temperature {temperature}, margin {}", args.margin)),
-        ("Views", if augment.is_empty() { "the photo as it is".to_owned() } else { augment.join(", ") }),
-    ];
     Ok(ClassificationRun {
         title: "Zero-shot classification".to_owned(),
         created: report::utc(SystemTime::now()),
@@ -239,15 +217,49 @@ fn one_model(
         classification,
         models: vec![ModelIdentity { id: embedded.backbone.id, sha256: embedded.backbone.sha256 }],
         device: embedded.device,
-        settings: settings
-            .into_iter()
-            .filter(|(_, value)| !value.is_empty())
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect(),
+        settings: job::settings(prompts, temperature, args.margin, &args.augment),
+        prompts: Some(prompts.clone()),
         failures: failures.iter().cloned().chain(unread).collect(),
         cancelled,
         ..ClassificationRun::default()
     })
+}
+
+/// Whether all of these models are there, before the first of them runs for a while. Nothing is loaded.
+pub fn check_models(models: &[String]) -> Result<()> {
+    models.iter().try_for_each(|model| ModelSource::resolve(model).map(drop))
+}
+
+/// Compares runs with each other and with an earlier one, in files of the folder `out`; a run alone is not compared.
+pub fn compare(
+    runs: &[ClassificationRun],
+    earlier: Option<&Classification>,
+    out: &Path,
+    common: &Common,
+    console: &Console,
+) -> Result<()> {
+    let names: Vec<String> = runs.iter().map(model_names).collect();
+    let mut compared: Vec<ComparedRun<'_>> = runs
+        .iter()
+        .zip(&names)
+        .map(|(run, name)| ComparedRun { name, classification: &run.classification, figures: run.figures.as_ref() })
+        .collect();
+    let figures = earlier.map(|run| run.figures(common.seed.unwrap_or(0))).transpose()?.flatten();
+    if let Some(earlier) = earlier {
+        compared.push(ComparedRun { name: "earlier run", classification: earlier, figures: figures.as_ref() });
+    }
+    if compared.len() > 1 && compared.iter().all(|run| run.figures.is_some()) {
+        report::write_comparison(out, &compared)?;
+        console.note(format!("Comparison: {}", out.join("comparison.txt").display()));
+    } else if compared.len() > 1 {
+        console.warn("There is nothing to compare: no photo's true class is known.");
+    }
+    Ok(())
+}
+
+/// The models of a run in one name.
+pub fn model_names(run: &ClassificationRun) -> String {
+    run.models.iter().map(|model| model.id.as_str()).collect::<Vec<_>>().join(" + ")
 }
 
 /// One line for stderr.
@@ -260,8 +272,7 @@ pub fn in_short(run: &ClassificationRun, folder: &Path) -> String {
             format!("accuracy {:.3}, macro F1 {:.3}", report.accuracy, report.macro_average.f1)
         },
     );
-    let models: Vec<&str> = run.models.iter().map(|model| model.id.as_str()).collect();
-    format!("{}: {photos} photos, {figures}. Results: {}", models.join(" + "), folder.join("report.txt").display())
+    format!("{}: {photos} photos, {figures}. Results: {}", model_names(run), folder.join("report.txt").display())
 }
 
 /// Data to stdout: a row per photo and model, or the metrics as one JSON document.

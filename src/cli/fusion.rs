@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use clap::{Args, Subcommand};
 use tokenizers::utils::SysRegex;
 
-use super::classify::{export_format, failed, in_short, outside, say};
+use super::classify::{check_models, compare, export_format, failed, in_short, model_names, outside, say};
 use super::console::Console;
 use super::lab::Bench;
 use super::{Common, interrupt};
@@ -98,6 +98,9 @@ struct EvaluateArgs {
     /// Keep photos of one sub-folder of a class in one fold
     #[arg(long)]
     group_folders: bool,
+    /// Compare with an earlier run's predictions.csv
+    #[arg(long, value_name = "FILE.csv")]
+    against: Option<PathBuf>,
     /// Write the predictions for other programs as well: coco, fiftyone, labelstudio
     #[arg(long, value_name = "FORMATS", value_delimiter = ',', value_parser = export_format)]
     export: Vec<ExportFormat>,
@@ -229,6 +232,7 @@ fn gather(
         ([], None) => vec!["pocket".to_owned()],
         (models, _) => models.to_vec(),
     };
+    check_models(&models)?;
     let mut bench = Bench::start(common, !args.no_cache, console)?;
     let (fused, mut failures, device) = embed(&mut bench, &models, &photos, args.normalise)?;
     failures.splice(0..0, found.failures);
@@ -266,6 +270,7 @@ fn embed(
 }
 
 fn evaluate(args: &EvaluateArgs, common: &Common, console: &Console) -> Result<()> {
+    let earlier = args.against.as_deref().map(report::read_predictions).transpose()?;
     report::create_folder(&args.out)?;
     let gathered = gather(&args.photos, &args.out, common, console, |photos| group(args, photos, console))?;
     let seed = (!args.no_shuffle).then_some(common.seed.unwrap_or(0));
@@ -299,6 +304,7 @@ fn evaluate(args: &EvaluateArgs, common: &Common, console: &Console) -> Result<(
     };
     write(&run, &args.out, &args.export)?;
     console.note(in_short(&run, &args.out));
+    compare(std::slice::from_ref(&run), earlier.as_ref(), &args.out, common, console)?;
     say(std::slice::from_ref(&run), args.json)?;
     failed(run.failures.len())
 }
@@ -330,8 +336,7 @@ fn group(args: &EvaluateArgs, photos: &mut [LabelledPhoto], console: &Console) -
 
 fn write(run: &ClassificationRun, out: &Path, export: &[ExportFormat]) -> Result<()> {
     report::write_classification(out, run)?;
-    let models: Vec<&str> = run.models.iter().map(|model| model.id.as_str()).collect();
-    let made_by = format!("Hairline {}, {}", env!("CARGO_PKG_VERSION"), models.join(" + "));
+    let made_by = format!("Hairline {}, {}", env!("CARGO_PKG_VERSION"), model_names(run));
     for format in export {
         ExportSet::from_classification(&run.classification, &made_by).write(*format, out)?;
     }
@@ -397,6 +402,7 @@ fn predict(args: &PredictArgs, common: &Common, console: &Console) -> Result<()>
     if photos.is_empty() {
         return Err(Error::input("There is no photo to label. Give photos, or folders that hold some."));
     }
+    check_models(&models)?;
     let mut bench = Bench::start(common, !args.no_cache, console)?;
     let (fused, unread, device) = embed(&mut bench, &models, &photos, classifier.normalised)?;
     failures.extend(unread);

@@ -237,8 +237,13 @@ impl Job {
     /// Inspects every photo, writes its files while the next one is inspected, and then the files of the run.
     pub fn run(mut self, common: &Common, console: &Console) -> Result<()> {
         let stems = unique_stems(&self.photos);
-        let mut options =
-            EngineOptions { device: common.device, precision: self.precision, ..EngineOptions::default() };
+        // Files are written more slowly than photos are inspected; few wait in between, so that a stop is a stop.
+        let mut options = EngineOptions {
+            device: common.device,
+            precision: self.precision,
+            event_queue: 256,
+            ..EngineOptions::default()
+        };
         if !self.cache {
             options.cache_dir = None;
         }
@@ -385,6 +390,8 @@ impl Job {
                         progress.set(done as u64);
                     }
                 }
+                // What the engine was ahead by when it was stopped is not written any more.
+                Event::PhotoInspected { job: Some(_), .. } if asked_to_stop => {}
                 Event::PhotoInspected { id, job: Some(_), .. } => {
                     if to_writers.send(id).is_err() {
                         outcome.fatal.get_or_insert_with(|| Error::bug("the writers went away."));

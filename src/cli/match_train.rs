@@ -117,6 +117,12 @@ impl<'a> TableDocument<'a> {
 /// Trains.
 pub fn run(args: &TrainArgs, common: &Common, console: &Console) -> Result<()> {
     interrupt::listen()?;
+    if let Some(root) = args.root_dir.as_deref().filter(|root| !root.is_dir()) {
+        return Err(Error::input(
+            "--root-dir is no folder, so no photo would be found. Check the spelling of the path.",
+        )
+        .at(root));
+    }
     let compute = gpu::choose(common.device)?;
     let settings = MatchTraining {
         tune: args.tune,

@@ -2,10 +2,11 @@
 //! for each photo and category. Boxes without an outline have no mask and are refused by name.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use image::GrayImage;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::rle::RunLengths;
 use crate::{Error, Result};
@@ -43,20 +44,23 @@ struct Annotation {
     image_id: u64,
     category_id: u64,
     #[serde(default)]
-    segmentation: Option<Segmentation>,
+    segmentation: Outline,
     #[serde(default)]
     iscrowd: u8,
 }
 
+/// What an annotation outlines, or why it cannot be drawn: the other annotations of its file stay usable.
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(from = "Value")]
+struct Outline(Result<Segmentation>);
+
+#[derive(Debug)]
 enum Segmentation {
     Polygons(Vec<Vec<f64>>),
-    Runs { size: [u32; 2], counts: Counts },
+    Runs { height: u32, width: u32, counts: Counts },
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug)]
 enum Counts {
     Plain(Vec<u32>),
     Packed(String),
@@ -70,6 +74,7 @@ pub struct CocoMasks {
     pub categories: Vec<Category>,
     annotations: HashMap<u64, Vec<Annotation>>,
     crowds: bool,
+    path: PathBuf,
 }
 
 impl CocoMasks {
@@ -79,10 +84,10 @@ impl CocoMasks {
     /// [`Error::Io`], or [`Error::Input`] naming the annotation that is wrong.
     pub fn open(path: &Path, crowds: bool) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|e| Error::io("Cannot read the annotations", path, &e))?;
-        Self::parse(&text, crowds).map_err(|error| error.at(path))
+        Self::parse(path, &text, crowds).map_err(|error| error.at(path))
     }
 
-    fn parse(text: &str, crowds: bool) -> Result<Self> {
+    fn parse(path: &Path, text: &str, crowds: bool) -> Result<Self> {
         let File { images, annotations, mut categories } = serde_json::from_str(text)
             .map_err(|e| Error::input(format!("This is no COCO annotation file: {e}. Export it again.")))?;
         for image in &images {
@@ -110,8 +115,8 @@ impl CocoMasks {
                 let message = format!("Annotation {id} has the category {category_id}, which is not there.");
                 return Err(Error::input(message));
             }
-            if let Some(Segmentation::Runs { size: [height, width], .. }) = annotation.segmentation
-                && (height, width) != (image.height, image.width)
+            if let Outline(Ok(Segmentation::Runs { height, width, .. })) = &annotation.segmentation
+                && (*height, *width) != (image.height, image.width)
             {
                 return Err(Error::input(format!(
                     "Annotation {id} is a mask of {width} × {height} pixels, but its photo `{}` has {} × {}.",
@@ -121,7 +126,7 @@ impl CocoMasks {
             of_image.entry(image_id).or_default().push(annotation);
         }
         categories.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(Self { images, categories, annotations: of_image, crowds })
+        Ok(Self { images, categories, annotations: of_image, crowds, path: path.to_owned() })
     }
 
     /// The mask of `category` in `image`: 255 inside any of its annotations, else 0.
@@ -138,6 +143,7 @@ impl CocoMasks {
                         "Annotation {} of `{}` cannot be drawn: {error}",
                         annotation.id, image.file_name
                     ))
+                    .at(&self.path)
                 })?;
             }
         }
@@ -148,22 +154,82 @@ impl CocoMasks {
 impl Annotation {
     fn paint(&self, image: &Image, mask: &mut [u8]) -> Result<()> {
         let (height, width) = (image.height, image.width);
-        match &self.segmentation {
-            None => return Err(Error::input("it has no outline, only a box. Annotate outlines.")),
-            Some(Segmentation::Polygons(polygons)) => {
+        match &self.segmentation.0 {
+            Err(error) => return Err(error.clone()),
+            Ok(Segmentation::Polygons(polygons)) => {
                 for corners in polygons {
                     RunLengths::polygon(height, width, corners)?.paint(mask);
                 }
             }
-            Some(Segmentation::Runs { counts: Counts::Plain(counts), .. }) => {
+            Ok(Segmentation::Runs { counts: Counts::Plain(counts), .. }) => {
                 RunLengths::new(height, width, counts.clone())?.paint(mask);
             }
-            Some(Segmentation::Runs { counts: Counts::Packed(text), .. }) => {
+            Ok(Segmentation::Runs { counts: Counts::Packed(text), .. }) => {
                 RunLengths::unpack(height, width, text)?.paint(mask);
             }
         }
         Ok(())
     }
+}
+
+impl Default for Outline {
+    fn default() -> Self {
+        Self::from(Value::Null)
+    }
+}
+
+impl From<Value> for Outline {
+    fn from(value: Value) -> Self {
+        Self(Segmentation::of(&value))
+    }
+}
+
+impl Segmentation {
+    /// From the `segmentation` of an annotation. A list without a polygon stands beside a mere box, as nothing does.
+    fn of(value: &Value) -> Result<Self> {
+        match value {
+            Value::Null => Err(Error::input("it has no outline, only a box. Annotate outlines.")),
+            Value::Array(polygons) if polygons.is_empty() => Self::of(&Value::Null),
+            Value::Array(polygons) => {
+                let corners = |(index, polygon): (usize, &Value)| {
+                    let numbers: Option<Vec<f64>> =
+                        polygon.as_array().and_then(|list| list.iter().map(Value::as_f64).collect());
+                    numbers.ok_or_else(|| damaged(&format!("its polygon {} is no list of numbers", index + 1)))
+                };
+                Ok(Self::Polygons(polygons.iter().enumerate().map(corners).collect::<Result<_>>()?))
+            }
+            Value::Object(runs) => {
+                let size = match runs.get("size").and_then(Value::as_array).map(Vec::as_slice) {
+                    Some([height, width]) => whole(height).zip(whole(width)),
+                    _ => None,
+                };
+                let (height, width) =
+                    size.ok_or_else(|| damaged("its `size` is not height and width in whole pixels"))?;
+                let counts = match runs.get("counts") {
+                    Some(Value::String(text)) => Counts::Packed(text.clone()),
+                    Some(Value::Array(list)) => {
+                        let count = |(index, count): (usize, &Value)| {
+                            whole(count).ok_or_else(|| {
+                                damaged(&format!("entry {} of its `counts` is no whole number of pixels", index + 1))
+                            })
+                        };
+                        Counts::Plain(list.iter().enumerate().map(count).collect::<Result<_>>()?)
+                    }
+                    _ => return Err(damaged("its `counts` are neither a list of numbers nor packed text")),
+                };
+                Ok(Self::Runs { height, width, counts })
+            }
+            _ => Err(damaged("its `segmentation` is neither a list of polygons nor a mask of runs")),
+        }
+    }
+}
+
+fn whole(value: &Value) -> Option<u32> {
+    u32::try_from(value.as_u64()?).ok()
+}
+
+fn damaged(what: &str) -> Error {
+    Error::input(format!("{what}. Export the annotation again."))
 }
 
 #[cfg(test)]
@@ -179,7 +245,7 @@ mod tests {
     }
 
     fn refusal(annotations: &str) -> String {
-        let masks = CocoMasks::parse(&file(annotations), true);
+        let masks = CocoMasks::parse(Path::new("coco.json"), &file(annotations), true);
         let outcome = masks.and_then(|masks| {
             for category in &masks.categories {
                 masks.mask(&masks.images[0], category)?;
@@ -214,12 +280,39 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_drawn_is_said_in_words_with_file_and_id() {
+        for (segmentation, what) in [
+            ("null", "only a box. Annotate outlines."),
+            ("[]", "only a box. Annotate outlines."),
+            ("[[]]", "has 0 numbers"),
+            ("7", "neither a list of polygons nor a mask of runs. Export the annotation again."),
+            ("[[1,1,3,1,3,3], 4]", "polygon 2 is no list of numbers. Export the annotation again."),
+            (r#"[["1","1","3","1","3","3"]]"#, "polygon 1 is no list of numbers"),
+            ("[1,1,3,1,3,3]", "polygon 1 is no list of numbers"),
+            (r#"{"size": [4, 6], "counts": [4, 8.5, 11.5]}"#, "entry 2 of its `counts` is no whole number"),
+            (r#"{"size": [4, 6], "counts": [-4, 8, 20]}"#, "entry 1 of its `counts` is no whole number"),
+            (r#"{"size": [4, 6], "counts": [4, 8, 99999999999]}"#, "entry 3 of its `counts`"),
+            (r#"{"size": [4, 6]}"#, "neither a list of numbers nor packed text"),
+            (r#"{"size": [4, 6], "counts": "~"}"#, "damaged. Export the annotation again."),
+            (r#"{"size": [4.5, 6], "counts": [24]}"#, "`size` is not height and width"),
+            (r#"{"counts": [24]}"#, "`size` is not height and width"),
+        ] {
+            let said = refusal(&format!(
+                r#"{{"id": 83, "image_id": 1, "category_id": 3, "bbox": [1, 1, 2, 2], "segmentation": {segmentation}}}"#
+            ));
+            assert!(said.starts_with("Annotation 83 of `a.jpg` cannot be drawn: "), "{segmentation}: {said}");
+            assert!(said.contains(what) && said.ends_with("[coco.json]"), "{segmentation}: {said}");
+            assert!(!said.contains("untagged"), "{segmentation}: {said}");
+        }
+    }
+
+    #[test]
     fn crowds_count_only_when_asked_for() {
         let text = file(
             r#"{"id": 1, "image_id": 1, "category_id": 3, "iscrowd": 1, "segmentation": {"size": [4, 6], "counts": [4, 8, 12]}}"#,
         );
         let area = |crowds| {
-            let masks = CocoMasks::parse(&text, crowds).unwrap();
+            let masks = CocoMasks::parse(Path::new("coco.json"), &text, crowds).unwrap();
             let mask = masks.mask(&masks.images[0], &masks.categories[0]).unwrap();
             mask.pixels().filter(|p| p.0[0] > 0).count()
         };

@@ -1,5 +1,6 @@
 //! Photos with pixel masks: a folder with `images` and `masks` (one mask a photo, or a folder of them for each class), or
-//! the MVTec-AD layout. Lists paths; pixels are read by whoever needs them.
+//! the MVTec-AD layout. Lists paths; masks are looked through once, because one without a marked pixel shows nothing, and
+//! read again by whoever needs their pixels.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -7,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rand::SeedableRng as _;
 use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 
 use super::mask::read_mask;
 use super::mvtec;
@@ -20,7 +22,8 @@ pub const ONLY_CLASS: &str = "mask";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MaskedPhoto {
     pub path: PathBuf,
-    /// Class → mask, not 0 inside. A class without a mask has no pixel in this photo.
+    /// Class → mask, not 0 inside. A class without a mask has no pixel in this photo; of a folder that was opened the
+    /// reverse is true as well.
     pub masks: BTreeMap<String, PathBuf>,
 }
 
@@ -33,17 +36,18 @@ pub struct MaskedFolder {
 }
 
 impl MaskedFolder {
-    /// Reads `root`.
+    /// Reads `root`. A mask without a marked pixel says the same as none, namely that the photo does not show the class;
+    /// the class stays one of the folder's. A mask that cannot be read stays, so that whoever needs it can say so.
     ///
     /// # Errors
     /// [`Error::Input`] for a folder of neither layout, or a mask without its photo.
     pub fn open(root: &Path) -> Result<Self> {
         let (images, masks) = (root.join("images"), root.join("masks"));
         if images.is_dir() && masks.is_dir() {
-            return Self::of_pair(&images, &masks);
+            return Self::of_pair(&images, &masks).map(Self::without_black_masks);
         }
         if root.join("test").is_dir() {
-            return Self::of_mvtec(root);
+            return Self::of_mvtec(root).map(Self::without_black_masks);
         }
         Err(Error::input("The folder has neither `images` and `masks` nor `test` and `ground_truth`. Choose a folder of one of these layouts.").at(root))
     }
@@ -65,6 +69,11 @@ impl MaskedFolder {
         validation.sort_by(|a, b| a.path.cmp(&b.path));
         self.photos = photos;
         Ok(Self { classes: self.classes.clone(), photos: validation })
+    }
+
+    fn without_black_masks(mut self) -> Self {
+        self.photos.par_iter_mut().for_each(|photo| photo.masks.retain(|_, path| !is_black(path)));
+        self
     }
 
     fn of_pair(images: &Path, masks: &Path) -> Result<Self> {
@@ -149,6 +158,11 @@ impl MaskedPhoto {
     }
 }
 
+/// Whether a mask can be read and marks nothing.
+fn is_black(path: &Path) -> bool {
+    read_mask(path).is_ok_and(|mask| mask.iter().all(|value| *value == 0))
+}
+
 fn stem(path: &Path) -> String {
     path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
@@ -160,4 +174,53 @@ fn listed(folder: &Path) -> Result<Vec<PathBuf>> {
     }
     photos.sort();
     Ok(photos)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+    use super::*;
+
+    fn save(path: &Path, value: u8) {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        image::GrayImage::from_fn(4, 3, |x, _| image::Luma([if x == 0 { value } else { 0 }])).save(path).unwrap();
+    }
+
+    /// What `segment masks` writes for several categories: a mask of each for every photo, black where it has none.
+    #[test]
+    fn a_mask_without_a_marked_pixel_says_the_same_as_none() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["a", "b", "c"] {
+            save(&dir.path().join(format!("images/{name}.png")), 90);
+        }
+        for (name, value) in [("crack/a", 255), ("crack/b", 0), ("hole/a", 0), ("hole/b", 1), ("rust/a", 0)] {
+            save(&dir.path().join(format!("masks/{name}_mask.png")), value);
+        }
+        let folder = MaskedFolder::open(dir.path()).unwrap();
+        assert_eq!(folder.classes, ["crack", "hole", "rust"]);
+        let shown: Vec<Vec<&str>> =
+            folder.photos.iter().map(|photo| photo.masks.keys().map(String::as_str).collect()).collect();
+        assert_eq!(shown, [vec!["crack"], vec!["hole"], vec![]]);
+        let photo = Photo::open(&folder.photos[0].path).unwrap();
+        let marked = |class| folder.photos[0].truth(&photo, class).unwrap().iter().filter(|inside| **inside).count();
+        assert_eq!((marked("crack"), marked("hole"), marked("rust")), (3, 0, 0));
+    }
+
+    #[test]
+    fn of_the_mvtec_layout_too_and_what_cannot_be_read_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["test/good/0.png", "test/cut/0.png", "test/cut/1.png", "test/cut/2.png"] {
+            save(&dir.path().join(name), 90);
+        }
+        save(&dir.path().join("ground_truth/cut/0_mask.png"), 255);
+        save(&dir.path().join("ground_truth/cut/1_mask.png"), 0);
+        std::fs::write(dir.path().join("ground_truth/cut/2_mask.png"), "no picture").unwrap();
+        let folder = MaskedFolder::open(dir.path()).unwrap();
+        let with_mask: Vec<&Path> =
+            folder.photos.iter().filter(|photo| !photo.masks.is_empty()).map(|photo| photo.path.as_path()).collect();
+        assert_eq!(with_mask, [dir.path().join("test/cut/0.png"), dir.path().join("test/cut/2.png")]);
+        let photo = folder.photos.iter().find(|photo| photo.path.ends_with("cut/2.png")).unwrap();
+        let refused = photo.truth(&Photo::open(&photo.path).unwrap(), "cut").unwrap_err().to_string();
+        assert!(refused.contains("2_mask.png"), "{refused}");
+    }
 }

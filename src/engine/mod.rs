@@ -29,9 +29,6 @@ use crate::recipe::Recipe;
 use crate::{Error, Result};
 use state::Shared;
 
-/// Events waiting for a slow front at most; the engine pauses then instead of filling the memory.
-const EVENT_QUEUE: usize = 4096;
-
 /// How an engine is set up.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
@@ -45,6 +42,8 @@ pub struct EngineOptions {
     pub memory_budget: usize,
     /// Bytes of features kept on disk.
     pub disk_budget: u64,
+    /// Events waiting for a slow front at most; the engine pauses then instead of filling the memory.
+    pub event_queue: usize,
 }
 
 impl Default for EngineOptions {
@@ -55,6 +54,7 @@ impl Default for EngineOptions {
             cache_dir: dirs::cache_dir().map(|dir| dir.join("hairline").join("features")),
             memory_budget: 1 << 30,
             disk_budget: 4 << 30,
+            event_queue: 4096,
         }
     }
 }
@@ -78,7 +78,7 @@ impl Engine {
         wake: impl Fn() + Send + Sync + 'static,
     ) -> Result<(Self, Receiver<Event>)> {
         recipe.check()?;
-        let (sender, receiver) = crossbeam_channel::bounded(EVENT_QUEUE);
+        let (sender, receiver) = crossbeam_channel::bounded(options.event_queue);
         let shared = Arc::new(Shared::new(recipe, sender, Box::new(wake)));
         let mut engine = Self { shared: shared.clone(), threads: Vec::new() };
         let worker = {

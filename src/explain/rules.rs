@@ -126,6 +126,9 @@ fn summary(inspection: &Inspection, recipe: &Recipe) -> String {
 fn recommendation(inspection: &Inspection, recipe: &Recipe) -> String {
     let worst = inspection.regions.iter().map(|region| region.severity).max();
     let mut advice = match (inspection.verdict, worst) {
+        (Verdict::Ok, _) if !inspection.quality.passed => {
+            "Take the photo again before the part is passed: its quality is doubtful.".to_owned()
+        }
         (Verdict::Ok, None) => "Pass the part.".to_owned(),
         (Verdict::Ok, Some(_)) => "Pass the part; have a look at the marked region if the part is critical.".to_owned(),
         (Verdict::Uncertain, _) => "Have a person decide on this part.".to_owned(),
@@ -183,6 +186,10 @@ mod tests {
         assert!(explanation.recommendation.starts_with("Pass the part."));
         assert!(explanation.recommendation.contains("default"));
         assert!(explanation.summary.contains("looks normal"));
+
+        good.quality.passed = false;
+        let recommendation = explain(&good, &Recipe::default()).recommendation;
+        assert!(recommendation.starts_with("Take the photo again"), "{recommendation}");
     }
 
     #[test]

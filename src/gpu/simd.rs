@@ -126,6 +126,45 @@ fn gelu_slopes_body<const FUSED: bool>(sums: &[f32], slopes: &mut [f32]) {
     }
 }
 
+/// The numbers of one step of Adam with decoupled weight decay.
+#[derive(Clone, Copy, Debug)]
+pub struct AdamStep {
+    pub beta_1: f32,
+    pub beta_2: f32,
+    pub epsilon: f32,
+    /// The share of a weight that its decay leaves.
+    pub keep: f32,
+    /// The learning rate over 1 - beta_1 to the power of the steps.
+    pub rate: f32,
+    /// 1 over 1 - beta_2 to the power of the steps.
+    pub unbias: f32,
+}
+
+widest!(
+    /// One step: both moments of `gradients` move on, and `weights` with them. All have one length.
+    pub fn adam_step(step: &AdamStep, weights: &mut [f32], gradients: &[f32], first: &mut [f32], second: &mut [f32]) =
+        adam_step_body
+);
+
+#[inline(always)]
+fn adam_step_body<const FUSED: bool>(
+    step: &AdamStep,
+    weights: &mut [f32],
+    gradients: &[f32],
+    first: &mut [f32],
+    second: &mut [f32],
+) {
+    // Where no gradient comes any more, moments would fade into denormal numbers.
+    let unless_faded = |x: f32| if x.abs() > f32::MIN_POSITIVE { x } else { 0.0 };
+    let (new_1, new_2) = (1.0 - step.beta_1, 1.0 - step.beta_2);
+    for (((w, g), m), v) in weights.iter_mut().zip(gradients).zip(first).zip(second) {
+        *m = unless_faded(mul_add::<FUSED>(*m, step.beta_1, new_1 * g));
+        *v = unless_faded(mul_add::<FUSED>(*v, step.beta_2, new_2 * g * g));
+        let scale = (*v * step.unbias).sqrt() + step.epsilon;
+        *w = mul_add::<FUSED>(*w, step.keep, -step.rate * *m / scale);
+    }
+}
+
 widest!(
     /// Turns `scores` into exp(scale · (score - largest)) in place, [`NOTHING`] and less into 0; the sum of the results.
     pub fn exponentials(scores: &mut [f32], scale: f32) -> f32 = exponentials_body

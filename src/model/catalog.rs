@@ -99,7 +99,7 @@ pub fn listed() -> Result<Vec<Listed>> {
     };
     let mut rows = vec![
         embedded(POCKET, "embedded: trained on procedural parts only"),
-        embedded(POCKET_SEG, "embedded: segments by words, trained on procedural parts only"),
+        embedded(POCKET_SEG, "embedded: marks what looks damaged; trained on procedural parts only"),
     ];
     let entries = catalog()?;
     let known: Vec<String> = entries.iter().map(|entry| entry.id.clone()).collect();

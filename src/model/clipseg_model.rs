@@ -131,18 +131,17 @@ impl ClipSegModel {
         })
     }
 
-    /// Writes the model with another decoder as a folder in the Hugging Face layout, weights as f32.
+    /// Writes the model with other weights (`network`) as a folder in the Hugging Face layout, weights as f32.
     ///
     /// # Errors
     /// [`Error::Io`] naming the file.
-    pub fn save_with(&self, decoder: &Decoder, folder: &Path) -> Result<()> {
+    pub fn save_with(&self, network: &ClipSeg, folder: &Path) -> Result<()> {
         report::create_folder(folder)?;
         report::write_json(&folder.join("config.json"), &self.config)?;
         report::write_json(&folder.join("preprocessor_config.json"), &self.preprocessor.to_json())?;
         let tokenizer = self.tokenizer.to_json()?;
         report::write_file(&folder.join("tokenizer.json"), |out| out.write_all(tokenizer.as_bytes()))?;
-        let network = ClipSeg { clip: self.network.clip.clone(), decoder: decoder.clone() };
-        weights::save_clipseg(&network, &folder.join("model.safetensors"), weights::Precision::F32)
+        weights::save_clipseg(network, &folder.join("model.safetensors"), weights::Precision::F32)
     }
 
     /// The same model for inputs of another size: the whole photo is squeezed to `side` pixels.
@@ -178,7 +177,12 @@ impl ClipSegModel {
     pub fn tokens(&self, image: &PreparedImage) -> (Vec<Tensor<3>>, (usize, usize)) {
         // The files count blocks from 0, the towers here from 1.
         let layers: Vec<usize> = self.config.decoder.extract_layers.iter().map(|layer| layer + 1).collect();
-        self.network.clip.vision.tokens(stacked(&[image], &self.device), &layers)
+        self.hidden(image, &layers)
+    }
+
+    /// The same of the blocks in `layers`, counted from 1.
+    pub fn hidden(&self, image: &PreparedImage, layers: &[usize]) -> (Vec<Tensor<3>>, (usize, usize)) {
+        self.network.clip.vision.tokens(stacked(&[image], &self.device), layers)
     }
 
     /// Name, fingerprint and sizes.

@@ -35,7 +35,12 @@ impl Photo {
     /// Reads and decodes a file.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(|error| Error::io("Cannot read the photo", path, &error))?;
+        let unreadable = |error: std::io::Error| Error::io("Cannot read the photo", path, &error);
+        // Reading a pipe that nobody writes to would never end.
+        if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+            return Err(Error::input("This is no ordinary file. Give a photo, or a folder of photos.").at(path));
+        }
+        let bytes = std::fs::read(path).map_err(unreadable)?;
         Self::from_bytes(&bytes, path)
     }
 

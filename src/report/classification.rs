@@ -1,5 +1,6 @@
-//! The files of a classification, zero-shot or learned: `predictions.csv`, `metrics.json`, `report.txt`, and where the truth
-//! is known `confusion.csv` and `confusion.png`. Computes nothing; the figures come from `classify` and `metrics`.
+//! The files of a classification, zero-shot or learned: `predictions.csv`, `metrics.json`, `report.txt`, where the truth
+//! is known `confusion.csv` and `confusion.png`, and of words `prompts.ron` and `templates.ron`. Computes nothing; the
+//! figures come from `classify` and `metrics`.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,10 @@ use super::json::VERSION;
 use super::text::{field, line, section, short_hash, wrapped};
 use super::{ModelIdentity, confusion_picture, create_folder, write_file, write_json, write_png};
 use crate::classify::fusion::FoldFigures;
-use crate::classify::{Classification, ClassificationFigures, ClassifiedPhoto, NONE, Part, Xray};
+use crate::classify::{
+    Classification, ClassificationFigures, ClassifiedPhoto, LabelPrompts, NONE, PROMPTS_FILE, Part, TEMPLATES_FILE,
+    Xray,
+};
 use crate::metrics::Interval;
 use crate::metrics::reliability::ReliabilityBin;
 use crate::photo::Failure;
@@ -40,6 +44,8 @@ pub struct ClassificationRun {
     /// Of a cross-validation, else empty.
     pub folds: Vec<FoldFigures>,
     pub xray: Option<Xray>,
+    /// Of a run by words: what it can be repeated from.
+    pub prompts: Option<LabelPrompts>,
     /// The run was stopped before all photos were through.
     pub cancelled: bool,
 }
@@ -118,6 +124,11 @@ pub fn write_classification(dir: &Path, run: &ClassificationRun) -> Result<Vec<P
     if let Some(xray) = &run.xray {
         written.push(write_file(&dir.join("xray.csv"), |out| write_xray(xray, out))?);
     }
+    if let Some(prompts) = &run.prompts {
+        for (name, text) in [(PROMPTS_FILE, prompts.phrases_ron()?), (TEMPLATES_FILE, prompts.templates_ron()?)] {
+            written.push(write_file(&dir.join(name), |out| out.write_all(text.as_bytes()))?);
+        }
+    }
     Ok(written)
 }
 
@@ -141,7 +152,7 @@ fn metrics_document(run: &ClassificationRun) -> MetricsDocument<'_> {
         confusion: figures.map_or(&[], |figures| figures.confusion.counts()),
         rejected: figures.map_or(&[], |figures| figures.confusion.rejected()),
         top_2: figures.map(|figures| figures.top_2),
-        ece: figures.map(|figures| figures.reliability.ece),
+        ece: figures.and_then(ece),
         reliability: figures.map_or(&[], |figures| &figures.reliability.bins),
         accuracy_interval: figures.map(|figures| figures.accuracy_interval),
         macro_f1_interval: figures.map(|figures| figures.macro_f1_interval),
@@ -160,6 +171,11 @@ fn metrics_document(run: &ClassificationRun) -> MetricsDocument<'_> {
         failures: &run.failures,
         cancelled: run.cancelled,
     }
+}
+
+/// The calibration error; `None` where no photo of known class was given a label.
+fn ece(figures: &ClassificationFigures) -> Option<f64> {
+    figures.reliability.bins.iter().any(|bin| bin.count > 0).then_some(figures.reliability.ece)
 }
 
 /// The name of a label, or of none.
@@ -274,7 +290,9 @@ pub fn classification_text(run: &ClassificationRun) -> String {
         field(&mut text, "Accuracy", &interval(figures.accuracy_interval, 1.0));
         field(&mut text, "Macro F1", &interval(figures.macro_f1_interval, 1.0));
         field(&mut text, "Top-2", &format!("{:.3}", figures.top_2));
-        field(&mut text, "ECE", &format!("{:.3}  (scores as probabilities, 10 bins)", figures.reliability.ece));
+        if let Some(ece) = ece(figures) {
+            field(&mut text, "ECE", &format!("{ece:.3}  (scores as probabilities, 10 bins)"));
+        }
         let drawn = figures.accuracy_interval.resamples;
         field(&mut text, "", &format!("Intervals: bootstrap, {drawn} draws, stratified by true class."));
     }
@@ -288,6 +306,10 @@ pub fn classification_text(run: &ClassificationRun) -> String {
         section(&mut text, "Confusion matrix (rows: true class)");
         text.push_str(&confusion_text(figures));
         section(&mut text, "Reliability: are scores probabilities?");
+        let rejected: u64 = figures.confusion.rejected().iter().sum();
+        if rejected > 0 {
+            line(&mut text, &format!("  Left out, because they were given no label: {rejected}"));
+        }
         line(&mut text, "  highest score  photos  of them right  mean score");
         for bin in figures.reliability.bins.iter().filter(|bin| bin.count > 0) {
             let ReliabilityBin { lower, upper, count, accuracy, confidence } = bin;
@@ -444,6 +466,17 @@ mod tests {
         }
         let confusion = std::fs::read_to_string(dir.path().join("confusion.csv")).unwrap();
         assert_eq!(confusion, "truth,good,\"crack, long\",none of these\ngood,1,0,0\n\"crack, long\",1,0,1\n");
+    }
+
+    #[test]
+    fn words_are_kept_so_that_the_run_can_be_repeated() {
+        let dir = tempfile::tempdir().unwrap();
+        let prompts = LabelPrompts::new(&["good".to_owned(), "crack, long".to_owned()]);
+        write_classification(dir.path(), &ClassificationRun { prompts: Some(prompts.clone()), ..run() }).unwrap();
+        let mut read = LabelPrompts::new(&[]);
+        read.read_phrases(&dir.path().join(PROMPTS_FILE)).unwrap();
+        read.read_templates(&dir.path().join(TEMPLATES_FILE)).unwrap();
+        assert_eq!(read, prompts);
     }
 
     #[test]

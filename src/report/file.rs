@@ -19,13 +19,21 @@ pub fn create_folder(dir: &Path) -> Result<()> {
     std::fs::create_dir_all(dir).map_err(|e| Error::io("Cannot create the output folder", dir, &e))
 }
 
-/// Writes `path` through `body`; the file appears whole or not at all.
+/// Writes `path` through `body`; the file appears whole or not at all. A link stays one: what it leads to is written.
 ///
 /// # Errors
-/// [`Error::Io`] naming `path`; an error of `body` that is no I/O error passes through as one.
+/// [`Error::Io`] naming `path`; an error of `body` that is no I/O error passes through as one. [`Error::Input`] where a
+/// folder, a device or a pipe has that name, which renaming would replace.
 pub fn write_file(path: &Path, body: impl FnOnce(&mut (dyn Write + Send)) -> std::io::Result<()>) -> Result<PathBuf> {
     let failed = |e: &std::io::Error| Error::io("Cannot write the file", path, e);
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    if target.exists() && !target.is_file() {
+        return Err(Error::input(
+            "The file cannot be written: a folder, a device or a pipe has that name. Choose another name.",
+        )
+        .at(path));
+    }
+    let dir = target.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file =
         tempfile::Builder::new().prefix(".hairline-").suffix(".part").tempfile_in(dir).map_err(|e| failed(&e))?;
     {
@@ -33,7 +41,7 @@ pub fn write_file(path: &Path, body: impl FnOnce(&mut (dyn Write + Send)) -> std
         body(&mut writer).and_then(|()| writer.flush()).map_err(|e| failed(&e))?;
     }
     open_to_readers(&file).map_err(|e| failed(&e))?;
-    file.persist(path).map_err(|e| failed(&e.error))?;
+    file.persist(&target).map_err(|e| failed(&e.error))?;
     Ok(path.to_owned())
 }
 
@@ -68,6 +76,23 @@ mod tests {
         assert!(error.contains("report.txt") && error.contains("Free some space"), "{error}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "old");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_file_is_not_replaced_and_a_link_stays_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = write_file(dir.path(), |w| w.write_all(b"x")).unwrap_err().to_string();
+        assert!(error.contains("has that name"), "{error}");
+        let device = Path::new("/dev/null");
+        assert!(write_file(device, |w| w.write_all(b"x")).is_err() && !device.is_file());
+
+        let (file, link) = (dir.path().join("file"), dir.path().join("link"));
+        write_file(&file, |w| w.write_all(b"old")).unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        write_file(&link, |w| w.write_all(b"new")).unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "new");
     }
 
     #[test]

@@ -315,7 +315,7 @@ impl Sheet {
             }
         }
         let line = self.row(1) + 0.1 * px;
-        let threshold = format!("0.5 = threshold {raw_threshold:.2}");
+        let threshold = format!("pixel threshold {raw_threshold:.2}");
         small.draw(&mut self.picture, left, line, "0");
         small.draw(&mut self.picture, middle - small.width(&threshold) / 2.0, line, &threshold);
         small.draw(&mut self.picture, right - small.width("1"), line, "1");

@@ -38,7 +38,7 @@ pub use file::{create_folder, write_file};
 pub use images::verdict_colour;
 pub use matrix::{CellKind, MatrixPicture};
 pub use stem::unique_stems;
-pub use text::{report_text, short_hash};
+pub use text::{narrow_report_text, report_text, short_hash};
 pub use time::utc;
 
 use crate::anomaly::judge::region_threshold;

@@ -18,8 +18,26 @@ pub fn report_text(inspection: &Inspection, recipe: &Recipe) -> String {
     explained_text(inspection, &explain(inspection, recipe), recipe)
 }
 
+/// [`report_text`] in lines of at most `columns` (40 or more), for a narrow panel.
+pub fn narrow_report_text(inspection: &Inspection, recipe: &Recipe, columns: usize) -> String {
+    text_in(inspection, &explain(inspection, recipe), recipe, columns)
+}
+
 /// The report of one photo in the words of an explanation.
 pub fn explained_text(inspection: &Inspection, explanation: &Explanation, recipe: &Recipe) -> String {
+    text_in(inspection, explanation, recipe, WIDTH)
+}
+
+fn text_in(inspection: &Inspection, explanation: &Explanation, recipe: &Recipe, columns: usize) -> String {
+    let wrapped = |text: &mut String, words: &str| set(text, "  ", words, "  ", columns);
+    // A value goes on below where it began.
+    let field = |text: &mut String, name: &str, value: &str| {
+        if 12 + value.chars().count() <= columns {
+            field(text, name, value);
+        } else {
+            set(text, &format!("  {name:<9} "), value, "            ", columns);
+        }
+    };
     let mut text = String::new();
     let title = "Hairline inspection report";
     line(&mut text, title);
@@ -63,25 +81,36 @@ pub fn explained_text(inspection: &Inspection, explanation: &Explanation, recipe
     if inspection.regions.is_empty() {
         line(&mut text, "  None above the threshold.");
     } else {
-        line(&mut text, "  #  Confidence  Severity  Location      Box (x, y, width × height)");
+        let table = columns >= 70;
+        line(
+            &mut text,
+            if table {
+                "  #  Confidence  Severity  Location      Box (x, y, width × height)"
+            } else {
+                "  #  Confidence  Severity  Location"
+            },
+        );
         for (index, (region, words)) in inspection.regions.iter().zip(&explanation.regions).enumerate() {
             let row = format!(
-                "{:>3}  {:>10.2}  {:<8}  {:<12}  {}, {}, {} × {}",
+                "{:>3}  {:>10.2}  {:<8}  {:<12}",
                 index + 1,
                 region.confidence,
                 words.severity.name(),
-                region.location,
-                region.x,
-                region.y,
-                region.width,
-                region.height,
+                region.location
             );
-            line(&mut text, &row);
+            let place = format!("{}, {}, {} × {}", region.x, region.y, region.width, region.height);
+            if table {
+                line(&mut text, &format!("{row}  {place}"));
+            } else {
+                line(&mut text, &row);
+                line(&mut text, &format!("     Box {place}"));
+            }
             let place = match words.explained_by {
                 Source::Rules => String::new(),
                 Source::Vlm => format!("{}: ", words.location),
             };
-            indented(&mut text, &format!("{place}{}; {} px", words.description, region.area), "     ");
+            let words = format!("{place}{}; {} px", words.description, region.area);
+            set(&mut text, "     ", &words, "     ", columns);
         }
         if let Some(model) = &explanation.explainer {
             let by_model = explanation.regions.iter().filter(|region| region.explained_by == Source::Vlm).count();
@@ -150,21 +179,24 @@ pub(super) fn section(text: &mut String, name: &str) {
 
 /// Words set in lines of at most [`WIDTH`] columns, indented by two.
 pub(super) fn wrapped(text: &mut String, words: &str) {
-    indented(text, words, "  ");
+    set(text, "  ", words, "  ", WIDTH);
 }
 
-/// Words set in lines of at most [`WIDTH`] columns behind `margin`.
-fn indented(text: &mut String, words: &str, margin: &str) {
-    let mut current = margin.to_owned();
+/// Words set in lines of at most `columns`, the first one behind `first`, the others behind `margin`.
+fn set(text: &mut String, first: &str, words: &str, margin: &str, columns: usize) {
+    let mut current = first.to_owned();
+    let mut bare = true;
     for word in words.split_whitespace() {
-        if current.chars().count() + 1 + word.chars().count() > WIDTH && current.len() > margin.len() {
+        if !bare && current.chars().count() + 1 + word.chars().count() > columns {
             line(text, &current);
             margin.clone_into(&mut current);
+            bare = true;
         }
-        if current.len() > margin.len() {
+        if !bare {
             current.push(' ');
         }
         current.push_str(word);
+        bare = false;
     }
     line(text, &current);
 }
@@ -211,6 +243,22 @@ Recommendation
   Set the part aside and confirm the defect at region 1.
 ";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_narrow_report_keeps_to_its_columns_and_says_the_same() {
+        let recipe = Recipe { object: "metal ring".into(), references: vec!["a.png".into(); 16], ..Recipe::default() };
+        let inspection = inspection(640, 480);
+        let words = |text: &str| {
+            let mut words: Vec<String> = text.split_whitespace().map(ToOwned::to_owned).collect();
+            // Where a box stands: in a column under its name, or behind it.
+            words.retain(|word| !["Box", "(x,", "y,", "width", "×", "height)"].contains(&word.as_str()));
+            words.sort();
+            words
+        };
+        let narrow = narrow_report_text(&inspection, &recipe, 46);
+        assert!(narrow.lines().all(|line| line.chars().count() <= 46), "{narrow}");
+        assert_eq!(words(&narrow), words(&report_text(&inspection, &recipe)));
     }
 
     #[test]

@@ -26,15 +26,13 @@ pub struct SegmentOptions {
     pub overlap: f32,
     /// Take the edges from the photo.
     pub guided: Option<Guided>,
-    /// Regions at most for each prompt.
-    pub top_k: usize,
     /// Regions with fewer pixels are left out of the list; the mask keeps them.
     pub min_area_px: u32,
 }
 
 impl Default for SegmentOptions {
     fn default() -> Self {
-        Self { threshold: 0.5, tile: None, overlap: 0.25, guided: None, top_k: 100, min_area_px: 0 }
+        Self { threshold: 0.5, tile: None, overlap: 0.25, guided: None, min_area_px: 0 }
     }
 }
 
@@ -69,7 +67,7 @@ pub struct Layer {
     pub prompt: String,
     /// Probabilities in [0, 1] at photo size.
     pub map: AnomalyMap,
-    /// Connected parts above the threshold, strongest first; `peak`, `mean` and `confidence` are probabilities.
+    /// Connected parts above the threshold, however many, strongest first; `peak`, `mean` and `confidence` are probabilities.
     pub regions: Vec<Region>,
     /// Share of the photo above the threshold, in [0, 1].
     pub share: f32,
@@ -92,12 +90,17 @@ pub fn segment(
     }
     let (width, height) = (photo.width() as usize, photo.height() as usize);
     let layers = prompts.iter().zip(maps).map(|((prompt, _), scores)| {
-        let share = scores.iter().filter(|p| **p >= options.threshold).count() as f32 / scores.len() as f32;
         let map = AnomalyMap { width, height, photo_width: photo.width(), photo_height: photo.height(), scores };
-        let regions = find_regions(&map, options.threshold, options.top_k, options.min_area_px, |p| p);
-        Layer { prompt: prompt.clone(), map, regions, share }
+        layer(prompt, map, options)
     });
     Ok(layers.collect())
+}
+
+/// What a map at photo size says of a prompt.
+fn layer(prompt: &str, map: AnomalyMap, options: &SegmentOptions) -> Layer {
+    let share = map.scores.iter().filter(|p| **p >= options.threshold).count() as f32 / map.scores.len() as f32;
+    let regions = find_regions(&map, options.threshold, usize::MAX, options.min_area_px, |p| p);
+    Layer { prompt: prompt.to_owned(), map, regions, share }
 }
 
 /// The network's probabilities for each prompt, `[height × width]` of the photo, row by row, in [0, 1]: whole or in tiles,
@@ -216,6 +219,14 @@ mod tests {
                 assert!(common >= overlap * tile as f32 - 1.0, "{places:?}");
             }
         }
+    }
+
+    #[test]
+    fn every_region_is_listed() {
+        let scores = (0..60 * 40).map(|at| if at % 60 % 2 == 0 && at / 60 % 2 == 0 { 0.9 } else { 0.1 }).collect();
+        let map = AnomalyMap { width: 60, height: 40, photo_width: 60, photo_height: 40, scores };
+        let Layer { prompt, regions, share, .. } = layer("a hole", map, &SegmentOptions::default());
+        assert_eq!((prompt.as_str(), regions.len(), share), ("a hole", 600, 0.25));
     }
 
     #[test]

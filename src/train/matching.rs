@@ -201,16 +201,20 @@ pub fn train(
                     seconds: progress.seconds,
                 };
                 (progress.sum, progress.count, progress.seconds) = (0.0, 0, 0.0);
+                let writing = Instant::now();
                 if is_best(&progress.epochs, progress.best, &done) {
                     progress.best = done.epoch;
                     write_folder(&out.join("best_model"), |folder| base.save_with(&plain, folder))?;
                 }
                 progress.epochs.push(done);
                 write_curves(out, &progress)?;
+                progress.seconds += writing.elapsed().as_secs_f64();
                 news(&MatchNews::Epoch(done))
             }
         };
+        let writing = Instant::now();
         Checkpoint::save(out, progress.step, &progress, &collect_trained(&clip)?, &stepper.optimiser)?;
+        progress.seconds += writing.elapsed().as_secs_f64();
         if !go_on && progress.epochs.len() < settings.epochs {
             return Err(Error::Cancelled);
         }

@@ -1,5 +1,6 @@
 //! Training loops in burn.
 
+pub mod adamw;
 pub mod average;
 pub mod checkpoint;
 pub mod episode;

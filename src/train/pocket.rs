@@ -9,10 +9,11 @@ use std::time::Instant;
 
 use burn::grad_clipping::GradientClippingConfig;
 use burn::module::{Initializer, Module, Param};
-use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde_json::json;
 
+use super::adamw::AdamW;
 use super::average::{Average, collect, install};
 use super::episode::{ANOMALOUS_SENTENCES, Episode, EpisodeShape, NORMAL_SENTENCES, NORMALS, PHOTOS};
 use super::loss::{balanced_binary, contrastive, cross_entropy, unit, weighted_mean};
@@ -219,13 +220,8 @@ pub fn run(options: &PocketOptions, mut report: impl FnMut(&str)) -> Result<()> 
 }
 
 fn optimiser() -> ModuleOptimizer {
-    AdamWConfig::new()
-        .with_beta_1(0.9)
-        .with_beta_2(0.98)
-        .with_epsilon(1e-8)
-        .with_weight_decay(0.02)
-        .with_grad_clipping(Some(GradientClippingConfig::Norm(1.0)))
-        .init()
+    ModuleOptimizer::from(AdamW::new(0.9, 0.98, 1e-8, 0.02))
+        .with_grad_clipping(GradientClippingConfig::Norm(1.0).init())
 }
 
 fn floats<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {

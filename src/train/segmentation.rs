@@ -1,8 +1,10 @@
-//! Fine-tuning of CLIPSeg's decoder behind frozen towers (Lüddecke and Ecker 2022): BCE and Dice loss, several phrasings
-//! for each class, photos varied, wrong words with an empty answer. What the frozen tower says of each varied photo is
-//! computed once and kept, so that a processor can train. A run that was stopped, even killed, goes on where it was.
+//! Fine-tuning of CLIPSeg's decoder behind frozen towers (Lüddecke and Ecker 2022), or with the last blocks that it reads:
+//! BCE and Dice loss, several phrasings for each class, photos varied, wrong words with an empty answer. What the frozen
+//! part says of each varied photo is computed once and kept, so that a processor can train. A run that was stopped, even
+//! killed, goes on where it was.
 
 mod base;
+mod learner;
 mod pace;
 mod progress;
 
@@ -10,7 +12,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use burn::module::Module;
+use burn::module::{Module, ParamGroup};
+use burn::optim::ModuleOptimizer;
 use burn::tensor::{Device, FloatDType, Tensor, TensorData};
 use image::{GrayImage, imageops};
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
@@ -23,13 +26,15 @@ use super::checkpoint::{Checkpoint, write_folder};
 use super::loss::{binary, dice};
 use super::precision::{LossScale, Precision, computing};
 use super::schedule::Schedule;
-use super::step::Stepper;
+use super::step::{Stepper, adamw, pytorch_adamw};
 use crate::dataset::masked::{MaskedFolder, MaskedPhoto};
 use crate::metrics::segmentation::Sweep;
-use crate::model::clipseg::Decoder;
 use crate::model::{ClipSegModel, PreparedImage};
 use crate::photo::Photo;
+use crate::report::ModelIdentity;
 use crate::{Error, Result, anomaly, report};
+
+use learner::Learner;
 
 pub use base::base;
 pub use pace::Pace;
@@ -39,6 +44,9 @@ pub use progress::{Judged, TrainEvent};
 const MOST_BYTES: usize = 8 << 30;
 /// Words that name nothing in a photo of a part: with them the answer is empty.
 const WRONG_WORDS: [&str; 4] = ["a flawless part", "an undamaged surface", "a human hand", "a clean background"];
+
+/// Share of the learning rate that blocks of the tower get.
+const DEEPER_RATE: f64 = 0.1;
 
 /// What decides a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -65,6 +73,10 @@ pub struct SegmentTraining {
     pub variants: usize,
     /// Epochs without a better validation Dice after which the run ends; 0 runs to the end.
     pub patience: usize,
+    /// Blocks of the vision tower that are trained as well, counted from the last one that the decoder reads; at
+    /// [`DEEPER_RATE`] of the rate, because they know much already.
+    #[serde(default)]
+    pub deeper: usize,
     #[serde(default)]
     pub precision: Precision,
     pub seed: u64,
@@ -85,6 +97,7 @@ impl Default for SegmentTraining {
             negatives: 0.1,
             variants: 4,
             patience: 0,
+            deeper: 0,
             precision: Precision::F32,
             seed: 0,
         }
@@ -176,9 +189,9 @@ pub struct Trained {
     pub examples_per_second: Option<f64>,
 }
 
-/// What the frozen tower says of one version of a photo, and the truth at the network's input size.
+/// What the frozen part says of one version of a photo, and the truth at the network's input size.
 struct Example {
-    /// `[tokens × width]` of each block that is read.
+    /// `[tokens × width]` of each block of [`Learner::wanted`].
     tokens: Vec<Vec<f32>>,
     shape: [usize; 2],
     grid: (usize, usize),
@@ -225,9 +238,9 @@ pub fn train(
     let data = fingerprint(&base, train, validation);
     let device = base.device().clone().autodiff();
     settings.precision.check(&device)?;
-    let mut decoder = start(&base, settings.seed, &device)?;
-    let untrained = decoder.clone().valid();
-    let mut stepper = Stepper::new(settings.precision, f64::from(settings.clip_norm));
+    let mut learner = Learner::new(&base, settings.deeper, settings.seed, &device)?;
+    let untrained = learner.clone().valid();
+    let mut stepper = Stepper::with(optimiser(), settings.precision, f64::from(settings.clip_norm));
     let mut progress = Progress { settings: settings.clone(), data, epochs: Vec::new(), best: 0, scale: stepper.scale };
     if let Some(mut saved) = Checkpoint::<Progress>::open(out)? {
         if saved.progress.settings != progress.settings || saved.progress.data != progress.data {
@@ -237,7 +250,7 @@ pub fn train(
             .at(out));
         }
         stepper.optimiser = saved.optimiser(out, stepper.optimiser)?;
-        decoder = install(decoder, std::mem::take(&mut saved.weights))?;
+        learner = install(learner, std::mem::take(&mut saved.weights))?;
         progress = saved.progress;
         stepper.scale = progress.scale;
         report(&TrainEvent::Resumed(progress.epochs.clone()));
@@ -250,7 +263,7 @@ pub fn train(
     for (index, photo) in train.photos.iter().enumerate() {
         for version in 0..settings.variants {
             reading(examples.len())?;
-            examples.push(Example::new(&base, photo, &phrases, version, settings.seed ^ index as u64)?);
+            examples.push(Example::new(&base, photo, &phrases, settings, version, settings.seed ^ index as u64)?);
         }
         let bytes = examples[0].bytes() * versions;
         if bytes > MOST_BYTES {
@@ -263,16 +276,14 @@ pub fn train(
     let mut held = Vec::new();
     for photo in &validation.photos {
         reading(examples.len() + held.len())?;
-        held.push(Held::new(&base, photo, &phrases)?);
+        held.push(Held::new(&base, photo, &phrases, settings)?);
     }
-    report::write_file(&out.join("training.ron"), |file| {
-        let text = ron::ser::to_string_pretty(settings, ron::ser::PrettyConfig::default());
-        file.write_all(text.map_err(std::io::Error::other)?.as_bytes())
-    })?;
+    write_recipe(&base, train, validation, settings, &held, out)?;
 
-    let judging = |report: &mut dyn FnMut(&TrainEvent) -> bool, decoder: &Decoder| {
+    let read = &base.config().decoder.extract_layers;
+    let judging = |report: &mut dyn FnMut(&TrainEvent) -> bool, learner: &Learner| {
         let mut told = |done, total| report(&TrainEvent::Judging { done, total });
-        judge(decoder, &held, &phrases, base.device(), &mut told).map(|sweep| Judged::of(&sweep))
+        judge(learner, &held, &phrases, read, base.device(), &mut told).map(|sweep| Judged::of(&sweep))
     };
     let before = judging(&mut report, &untrained)?;
     report(&TrainEvent::Base(before));
@@ -283,7 +294,7 @@ pub fn train(
     let total = steps * settings.epochs;
     let schedule =
         Schedule { peak: settings.rate, warm_up: ((total as f64 * settings.warm_up) as usize).max(1), steps: total };
-    let (mut done, mut busy) = (0usize, 0.0f64);
+    let (mut done, mut busy, mut mark) = (0usize, 0.0f64, Instant::now());
     for epoch in progress.epochs.len()..settings.epochs {
         if settings.patience > 0 && epoch >= progress.best + settings.patience && progress.best > 0 {
             report(&TrainEvent::StoppedEarly { best: progress.best });
@@ -296,14 +307,14 @@ pub fn train(
         let mut sums = [0.0f64; 2];
         for (number, batch) in order.chunks(settings.batch_size).enumerate() {
             let chosen: Vec<_> = batch.iter().map(|pick| phrases.pick(*pick, train, settings, &mut rng)).collect();
-            let (loss, terms) = losses(&decoder, &examples, &phrases, &chosen, settings, &device);
+            let (loss, terms) = losses(&learner, &examples, &phrases, &chosen, read, settings, &device);
             if terms.iter().all(|term| term.is_finite()) {
                 sums.iter_mut().zip(terms).for_each(|(sum, term)| *sum += term * batch.len() as f64);
             }
-            stepper.add(loss / settings.accumulate as f64, &decoder);
+            stepper.add(loss / settings.accumulate as f64, &learner);
             if (number + 1) % settings.accumulate == 0 || number + 1 == batches {
                 let step = epoch * steps + number / settings.accumulate;
-                decoder = stepper.step(schedule.rate(step), decoder)?;
+                learner = stepper.step(schedule.rate(step), learner)?;
             }
             done += batch.len();
             let [bce, dice_loss] = terms;
@@ -313,7 +324,7 @@ pub fn train(
             }
         }
         busy += started.elapsed().as_secs_f64();
-        let plain = decoder.clone().valid();
+        let plain = learner.clone().valid();
         let Judged { iou, dice, best_threshold, best_dice } = judging(&mut report, &plain)?;
         let figures = EpochFigures {
             epoch: epoch + 1,
@@ -324,16 +335,18 @@ pub fn train(
             dice,
             best_threshold,
             best_dice,
-            seconds: started.elapsed().as_secs_f64(),
+            // With what keeping the epoch before took.
+            seconds: std::mem::replace(&mut mark, Instant::now()).elapsed().as_secs_f64(),
         };
         progress.epochs.push(figures);
         let former = progress.best.checked_sub(1).map(|best| progress.epochs[best].dice);
         if former.is_none_or(|former| figures.dice > former) {
             progress.best = figures.epoch;
-            write_folder(&out.join("model"), |folder| base.save_with(&plain, folder))?;
+            let network = plain.in_place(&base);
+            write_folder(&out.join("model"), |folder| base.save_with(&network, folder))?;
         }
         progress.scale = stepper.scale;
-        Checkpoint::save(out, progress.epochs.len(), &progress, &collect(&decoder)?, &stepper.optimiser)?;
+        Checkpoint::save(out, progress.epochs.len(), &progress, &collect(&learner)?, &stepper.optimiser)?;
         write_curves(out, &progress.epochs)?;
         if !report(&TrainEvent::Epoch(figures)) {
             return Err(Error::Cancelled);
@@ -348,12 +361,49 @@ pub fn train(
     })
 }
 
-/// The decoder to start from, ready to be trained: the base's own, as it was loaded, or drawn now by the seed. Its weights
-/// are numbered in order, so that an optimiser's state of one process fits the decoder of the next.
-fn start(base: &ClipSegModel, seed: u64, device: &Device) -> Result<Decoder> {
-    base.device().seed(seed);
-    let weights = collect(&base.network().decoder)?;
-    install(Decoder::new(base.config(), device), weights)
+/// [`adamw`], with a lower rate for blocks of the tower.
+fn optimiser() -> ModuleOptimizer {
+    adamw().with_group(ParamGroup::from_predicate("deeper"), pytorch_adamw().at_share(DEEPER_RATE), None)
+}
+
+/// What decided a run, for whoever wants to know later how a model came about.
+#[derive(Serialize)]
+struct Recipe<'a> {
+    program: String,
+    model: ModelIdentity,
+    /// Width and height of the network's input in pixels.
+    input: (u32, u32),
+    settings: &'a SegmentTraining,
+    learned_from: Vec<&'a Path>,
+    judged_on: Vec<&'a Path>,
+}
+
+/// `training.ron`.
+fn write_recipe(
+    base: &ClipSegModel,
+    train: &MaskedFolder,
+    validation: &MaskedFolder,
+    settings: &SegmentTraining,
+    held: &[Held],
+    out: &Path,
+) -> Result<()> {
+    let patch = base.info().patch_size;
+    let input = held.first().map_or((0, 0), |held| {
+        let (rows, columns) = held.example.grid;
+        ((columns * patch) as u32, (rows * patch) as u32)
+    });
+    let recipe = Recipe {
+        program: format!("Hairline {}", report::json::VERSION),
+        model: ModelIdentity::of(base.info()),
+        input,
+        settings,
+        learned_from: train.photos.iter().map(|photo| photo.path.as_path()).collect(),
+        judged_on: validation.photos.iter().map(|photo| photo.path.as_path()).collect(),
+    };
+    let text = ron::ser::to_string_pretty(&recipe, ron::ser::PrettyConfig::default())
+        .map_err(|e| Error::bug(format!("the recipe of the training cannot be written ({e}).")))?;
+    report::write_file(&out.join("training.ron"), |file| file.write_all(text.as_bytes()))?;
+    Ok(())
 }
 
 /// The classes and their phrases, encoded.
@@ -426,7 +476,14 @@ impl Phrases {
 }
 
 impl Example {
-    fn new(base: &ClipSegModel, photo: &MaskedPhoto, phrases: &Phrases, version: usize, seed: u64) -> Result<Self> {
+    fn new(
+        base: &ClipSegModel,
+        photo: &MaskedPhoto,
+        phrases: &Phrases,
+        settings: &SegmentTraining,
+        version: usize,
+        seed: u64,
+    ) -> Result<Self> {
         let opened = Photo::open(&photo.path)?;
         let mut masks: BTreeMap<String, GrayImage> = BTreeMap::new();
         for class in phrases.classes.iter().filter(|class| photo.masks.contains_key(*class)) {
@@ -438,7 +495,7 @@ impl Example {
         let varied = if version == 0 { opened } else { vary(opened, &mut masks, seed, version) };
         let image = base.prepare(&varied)?;
         let masks = masks.into_iter().map(|(class, mask)| (class, shares(&mask, &image))).collect();
-        let (tokens, grid) = base.tokens(&image);
+        let (tokens, grid) = base.hidden(&image, &Learner::wanted(base, settings.deeper));
         let [_, count, width] = tokens[0].dims();
         let read = |tokens: Tensor<3>| {
             tokens
@@ -458,13 +515,13 @@ impl Example {
 }
 
 impl Held {
-    fn new(base: &ClipSegModel, photo: &MaskedPhoto, phrases: &Phrases) -> Result<Self> {
+    fn new(base: &ClipSegModel, photo: &MaskedPhoto, phrases: &Phrases, settings: &SegmentTraining) -> Result<Self> {
         let opened = Photo::open(&photo.path)?;
         let truth = phrases.classes.iter().map(|class| Ok((class.clone(), photo.truth(&opened, class)?)));
         Ok(Self {
             truth: truth.collect::<Result<_>>()?,
             photo: (opened.height() as usize, opened.width() as usize),
-            example: Example::new(base, photo, phrases, 0, 0)?,
+            example: Example::new(base, photo, phrases, settings, 0, 0)?,
         })
     }
 }
@@ -507,16 +564,17 @@ fn shares(mask: &GrayImage, image: &PreparedImage) -> Vec<f32> {
 
 /// The loss of one batch `[1]`, and its two terms.
 fn losses(
-    decoder: &Decoder,
+    learner: &Learner,
     examples: &[Example],
     phrases: &Phrases,
     picks: &[Pick],
+    read: &[usize],
     settings: &SegmentTraining,
     device: &Device,
 ) -> (Tensor<1>, [f64; 2]) {
     let chosen: Vec<&Example> = picks.iter().map(|pick| &examples[pick.example]).collect();
     let grid = chosen[0].grid;
-    let decoder = computing(decoder, settings.precision);
+    let learner = computing(learner, settings.precision);
     let half = settings.precision == Precision::F16;
     let mut tokens = stacked(&chosen, device);
     let mut prompts = prompts(picks.iter().map(|p| &p.prompt), device);
@@ -524,7 +582,8 @@ fn losses(
         tokens = tokens.into_iter().map(|tokens| tokens.cast(FloatDType::F16)).collect();
         prompts = prompts.cast(FloatDType::F16);
     }
-    let logits = decoder.forward(decoder.reduce(tokens), prompts, grid).cast(FloatDType::F32);
+    let reduced = learner.reduced(tokens, grid, read);
+    let logits = learner.decoder().forward(reduced, prompts, grid).cast(FloatDType::F32);
     let [batch, height, width] = logits.dims();
     let mut target = Vec::with_capacity(batch * height * width);
     for (pick, example) in picks.iter().zip(&chosen) {
@@ -561,9 +620,10 @@ fn prompts<'a>(embeddings: impl ExactSizeIterator<Item = &'a Vec<f32>>, device: 
 
 /// Every class of every validation photo at the photo's own size.
 fn judge(
-    decoder: &Decoder,
+    learner: &Learner,
     held: &[Held],
     phrases: &Phrases,
+    read: &[usize],
     device: &Device,
     mut progress: impl FnMut(usize, usize) -> bool,
 ) -> Result<Sweep> {
@@ -573,8 +633,8 @@ fn judge(
         if !progress(done, held.len()) {
             return Err(Error::Cancelled);
         }
-        let reduced = decoder.reduce(stacked(&[example], device));
-        let logits = decoder.forward_each(reduced, prompts(means.iter(), device), example.grid);
+        let reduced = learner.reduced(stacked(&[example], device), example.grid, read);
+        let logits = learner.decoder().forward_each(reduced, prompts(means.iter(), device), example.grid);
         let [_, height, width] = logits.dims();
         let maps = burn::tensor::activation::sigmoid(logits).into_data().try_into_vec::<f32>();
         let maps = maps.map_err(|e| Error::device(format!("Validation maps cannot be read: {e:?}.")))?;
@@ -696,10 +756,49 @@ mod tests {
     }
 
     #[test]
+    fn deeper_blocks_learn_where_they_are_asked_to_and_the_folder_has_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let photos = folder(dir.path());
+        let out = dir.path().join("run");
+        let settings = SegmentTraining { deeper: 2, ..settings(12) };
+        let start = base();
+        let (blocks, read) =
+            (start.network().clip.vision.encoder.blocks.clone(), start.config().decoder.extract_layers.clone());
+        let trained = train(start, &photos, &photos, &settings, &out, |_| true).unwrap();
+        let first = trained.epochs[0].dice_loss;
+        let last = trained.epochs[trained.epochs.len() - 1].dice_loss;
+        assert!(last < first, "{first} to {last}");
+
+        let model = ClipSegModel::load(&ModelSource::Folder(trained.folder), &Device::flex()).unwrap();
+        let now = &model.network().clip.vision.encoder.blocks;
+        let deepest = *read.iter().max().unwrap();
+        for (number, (before, now)) in blocks.iter().zip(now).enumerate() {
+            let same = collect(before).unwrap() == collect(now).unwrap();
+            assert_eq!(same, number + 2 <= deepest || number > deepest, "block {number}");
+        }
+        // What was judged is what the folder gives.
+        let prompts = model.encode_texts(&settings.prompts["square"]).unwrap();
+        let mean: Vec<f32> = prompts[0].iter().zip(&prompts[1]).map(|(a, b)| (a + b) / 2.0).collect();
+        let mut sweep = Sweep::default();
+        for photo in &photos.photos {
+            let opened = Photo::open(&photo.path).unwrap();
+            let map = model.predict(&model.prepare(&opened).unwrap(), std::slice::from_ref(&mean)).unwrap().remove(0);
+            sweep.add(&map.values, &photo.truth(&opened, "square").unwrap()).unwrap();
+        }
+        let best = trained.epochs[trained.best - 1].dice.unwrap_or(0.0);
+        assert!((sweep.at(0.5).dice().unwrap_or(0.0) - best).abs() < 1e-6);
+
+        let all = SegmentTraining { deeper: deepest + 1, ..settings };
+        let error = train(base(), &photos, &photos, &all, &dir.path().join("all"), |_| true).unwrap_err();
+        assert!(error.to_string().contains("--deeper must be at most"), "{error}");
+    }
+
+    #[test]
     fn a_run_that_was_stopped_goes_on_to_the_same_weights() {
         let dir = tempfile::tempdir().unwrap();
         let photos = folder(dir.path());
-        let settings = SegmentTraining { variants: 2, negatives: 0.3, accumulate: 2, batch_size: 1, ..settings(4) };
+        let settings =
+            SegmentTraining { variants: 2, negatives: 0.3, accumulate: 2, batch_size: 1, deeper: 1, ..settings(4) };
         let (whole, parts) = (dir.path().join("whole"), dir.path().join("parts"));
         train(base(), &photos, &photos, &settings, &whole, |_| true).unwrap();
         let stopped = train(base(), &photos, &photos, &settings, &parts, |event| {

@@ -2,15 +2,21 @@
 //! AdamW. Which loss, which network and when to step, the training loops know.
 
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer};
+use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
 
+use super::adamw::AdamW;
 use super::precision::{LossScale, Precision};
 use crate::{Error, Result};
 
-/// AdamW (Loshchilov and Hutter 2019) with PyTorch's defaults.
+/// [`AdamW`] with PyTorch's defaults, for all weights.
 pub fn adamw() -> ModuleOptimizer {
-    AdamWConfig::new().with_beta_1(0.9).with_beta_2(0.999).with_epsilon(1e-8).with_weight_decay(0.01).init()
+    pytorch_adamw().into()
+}
+
+/// [`AdamW`] with PyTorch's defaults, for one group of weights.
+pub fn pytorch_adamw() -> AdamW {
+    AdamW::new(0.9, 0.999, 1e-8, 0.01)
 }
 
 /// Everything between a loss and the next weights of one network.
@@ -25,8 +31,13 @@ pub struct Stepper<M: Module> {
 impl<M: Module> Stepper<M> {
     /// With [`adamw`]; `clip_norm` is the largest length of all gradients together, as PyTorch's `clip_grad_norm_`.
     pub fn new(precision: Precision, clip_norm: f64) -> Self {
+        Self::with(adamw(), precision, clip_norm)
+    }
+
+    /// The same with another optimiser.
+    pub fn with(optimiser: ModuleOptimizer, precision: Precision, clip_norm: f64) -> Self {
         Self {
-            optimiser: adamw(),
+            optimiser,
             scale: LossScale::new(precision),
             precision,
             clip_norm,

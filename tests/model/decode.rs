@@ -114,6 +114,16 @@ fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step))
 }
 
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_refused_at_once() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let pipe = folder.path().join("pipe.png");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs").success());
+    let message = Photo::open(&pipe).expect_err("a pipe").to_string();
+    assert!(message.contains("no ordinary file") && message.contains("pipe.png"), "{message}");
+}
+
 #[test]
 fn the_format_is_told_by_content_and_the_hash_by_bytes() {
     let bytes = std::fs::read(photo("exif-6-168x112.jpg")).expect("there");

@@ -125,6 +125,10 @@ fn setup(ui: &mut Ui, desk: &mut Desk<'_>) {
                     set(desk, move |setup| toggle(&mut setup.memory_models, Some(name), on));
                 }
             }
+            let info = Command::AddModelFile.info();
+            if text_button(ui, ICON_ADD, "File…", info.help).clicked() {
+                desk.run(Command::AddModelFile);
+            }
         });
     });
     let tooltip = "How many photos of train/good are references: numbers, or all. 0 judges by words alone. Each is a run \

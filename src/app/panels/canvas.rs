@@ -9,7 +9,8 @@ use egui::{
     Vec2, WidgetInfo, pos2, vec2,
 };
 use egui_material_icons::icons::{
-    ICON_COMPARE, ICON_CROP_FREE, ICON_FIT_SCREEN, ICON_GRID_VIEW, ICON_LAYERS, ICON_SHAPE_LINE, ICON_WARNING,
+    ICON_COMPARE, ICON_CROP_FREE, ICON_FIT_SCREEN, ICON_GRID_VIEW, ICON_LAYERS, ICON_SHAPE_LINE, ICON_TUNE,
+    ICON_WARNING,
 };
 
 use super::legend;
@@ -22,6 +23,9 @@ use crate::app::theme::{self, palette};
 use crate::app::viewport::{self, Viewport};
 use crate::app::widgets::{badge, icon_toggle};
 use crate::report::ColourMap;
+
+/// Width of the header from which opacity and colours stand in it; below, they are behind a button.
+const WIDE: f32 = 640.0;
 
 /// Height that the legend takes below a fitted photo.
 const LEGEND: f32 = 80.0;
@@ -82,7 +86,8 @@ fn header(ui: &mut Ui, desk: &mut Desk<'_>) {
         ui.horizontal(|ui| {
             ui.set_height(7.0 * theme::GRID);
             let entry = desk.state.selected.and_then(|id| desk.state.photos.get(id)).cloned();
-            let tools = 420.0;
+            let wide = ui.available_width() >= WIDE;
+            let tools = if wide { 420.0 } else { 216.0 };
             let room = (ui.available_width() - tools).max(80.0);
             ui.allocate_ui_with_layout(vec2(room, ui.available_height()), Layout::left_to_right(Align::Center), |ui| {
                 ui.set_min_width(room);
@@ -90,7 +95,7 @@ fn header(ui: &mut Ui, desk: &mut Desk<'_>) {
                     summary(ui, entry);
                 }
             });
-            ui.with_layout(Layout::right_to_left(Align::Center), |ui| tool_row(ui, desk));
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| tool_row(ui, desk, wide));
         });
     });
     let rect = ui.min_rect();
@@ -128,7 +133,7 @@ fn score_tooltip(inspection: &crate::anomaly::Inspection) -> String {
     text
 }
 
-fn tool_row(ui: &mut Ui, desk: &mut Desk<'_>) {
+fn tool_row(ui: &mut Ui, desk: &mut Desk<'_>, wide: bool) {
     ui.spacing_mut().item_spacing.x = 2.0;
     let switches = [
         (Command::ToggleGrid, ICON_GRID_VIEW),
@@ -147,9 +152,26 @@ fn tool_row(ui: &mut Ui, desk: &mut Desk<'_>) {
             desk.run(command);
         }
     }
-    ui.add_space(theme::GAP);
-    let look = &desk.state.look;
-    let mut opacity = f64::from(look.opacity) * 100.0;
+    if wide {
+        ui.add_space(theme::GAP);
+        opacity(ui, desk);
+        ui.add_space(theme::GRID);
+        colour_menu(ui, desk);
+        return;
+    }
+    let label = ICON_TUNE.rich_text().size(18.0).color(palette(ui).ink_soft);
+    let button = egui::Button::new(label).frame_when_inactive(false);
+    let (response, _) = egui::containers::menu::MenuButton::from_button(button).ui(ui, |ui| {
+        ui.label(theme::small("Opacity of the overlay"));
+        opacity(ui, desk);
+        ui.separator();
+        colour_choices(ui, desk);
+    });
+    response.on_hover_text("Opacity and colours of the overlay.").accessible_name("Opacity and colours");
+}
+
+fn opacity(ui: &mut Ui, desk: &mut Desk<'_>) {
+    let mut opacity = f64::from(desk.state.look.opacity) * 100.0;
     let height = std::mem::replace(&mut ui.spacing_mut().interact_size.y, theme::HANDLE);
     ui.spacing_mut().slider_width = 84.0;
     let slider = egui::Slider::new(&mut opacity, 0.0..=100.0).show_value(false).step_by(1.0);
@@ -158,30 +180,31 @@ fn tool_row(ui: &mut Ui, desk: &mut Desk<'_>) {
         desk.look(move |look| look.opacity = (opacity / 100.0) as f32);
     }
     ui.spacing_mut().interact_size.y = height;
-    ui.add_space(theme::GRID);
-    colour_menu(ui, desk);
 }
 
 fn colour_menu(ui: &mut Ui, desk: &mut Desk<'_>) {
     let now = desk.state.look.colours;
     let combo = egui::ComboBox::from_id_salt("colour map").selected_text(theme::small(now.name())).width(84.0);
-    let shown = combo.show_ui(ui, |ui| {
-        ui.set_min_width(190.0);
-        for choice in ColourMap::ALL {
-            let button = egui::Button::selectable(choice == now, choice.name()).min_size(vec2(186.0, theme::ROW));
-            let response = ui.add(button);
-            let swatch = Rect::from_min_max(
-                response.rect.right_top() + vec2(-100.0, 7.0),
-                response.rect.right_bottom() + vec2(-8.0, -7.0),
-            );
-            legend::paint_colours(ui, swatch, choice);
-            if response.clicked() {
-                desk.look(move |look| look.colours = choice);
-                ui.close();
-            }
-        }
-    });
+    let shown = combo.show_ui(ui, |ui| colour_choices(ui, desk));
     shown.response.on_hover_text("Colours of the overlay. The verdict stays.").accessible_name("Colour map");
+}
+
+/// The colour maps, each with its colours.
+fn colour_choices(ui: &mut Ui, desk: &mut Desk<'_>) {
+    ui.set_min_width(190.0);
+    for choice in ColourMap::ALL {
+        let button = egui::Button::selectable(choice == desk.state.look.colours, choice.name());
+        let response = ui.add(button.min_size(vec2(186.0, theme::ROW)));
+        let swatch = Rect::from_min_max(
+            response.rect.right_top() + vec2(-100.0, 7.0),
+            response.rect.right_bottom() + vec2(-8.0, -7.0),
+        );
+        legend::paint_colours(ui, swatch, choice);
+        if response.clicked() {
+            desk.look(move |look| look.colours = choice);
+            ui.close();
+        }
+    }
 }
 
 fn picture(ui: &mut Ui, desk: &mut Desk<'_>, canvas: Rect, photo: &ShownPhoto, target: Option<wgpu::TextureFormat>) {

@@ -245,7 +245,8 @@ fn search(ui: &mut Ui, desk: &mut Desk<'_>) {
         }
         let sort = desk.state.photos.sort();
         let combo = egui::ComboBox::from_id_salt("sort").selected_text(theme::small(sort.label())).width(92.0);
-        let shown = combo.show_ui(ui, |ui| {
+        // A longer name must not push the panel wider, frame after frame.
+        let shown = combo.truncate().show_ui(ui, |ui| {
             for choice in Sort::ALL {
                 if ui.selectable_label(choice == sort, choice.label()).clicked() {
                     desk.push(Action::Sort(choice));

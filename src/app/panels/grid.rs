@@ -21,13 +21,14 @@ pub fn show(ui: &mut Ui, desk: &mut Desk<'_>) {
     area.show_rows(ui, CELL + CAPTION, shown.div_ceil(columns), |ui, rows| {
         for row in rows {
             let line = Rect::from_min_size(ui.cursor().min, vec2(ui.available_width(), CELL + CAPTION));
-            ui.advance_cursor_after_rect(line);
             for column in 0..columns {
                 let Some(entry) = desk.state.photos.shown(row * columns + column).cloned() else { break };
                 let left = line.left() + theme::GAP + column as f32 * CELL;
                 let rect = Rect::from_min_size(pos2(left, line.top()), vec2(CELL, CELL + CAPTION));
                 ui.scope_builder(UiBuilder::new().max_rect(rect).id_salt(entry.id), |ui| cell(ui, desk, &entry, rect));
             }
+            // Only now: a cell moves the cursor to where its own content ends.
+            ui.advance_cursor_after_rect(line);
         }
     });
 }

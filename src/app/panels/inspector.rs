@@ -1,6 +1,6 @@
 //! The side panel: what decides (recipe), what was found (findings), what is kept (report).
 
-use egui::{Align, Button, Layout, Margin, ScrollArea, Stroke, Ui, vec2};
+use egui::{Button, Margin, ScrollArea, Stroke, Ui, vec2};
 use egui_material_icons::icons::{ICON_CONTENT_COPY, ICON_ERROR, ICON_IOS_SHARE};
 
 use super::{decision_sections, findings_tab, prompt_section, quality_section, references_section};
@@ -100,10 +100,14 @@ fn report(ui: &mut Ui, desk: &mut Desk<'_>) {
         }
     });
     ui.add_space(theme::GAP);
-    ScrollArea::horizontal().id_salt("report text").show(ui, |ui| {
-        ui.with_layout(Layout::top_down(Align::Min), |ui| {
-            let text = egui::RichText::new(&desk.state.report).monospace().size(theme::SMALL - 0.5).color(colours.ink);
-            ui.add(egui::Label::new(text).selectable(true).wrap_mode(egui::TextWrapMode::Extend));
-        });
-    });
+    // What is copied and exported has the width of a page, this that of the panel.
+    let font = egui::FontId::monospace(theme::SMALL - 0.5);
+    let each = ui.painter().fonts_mut(|fonts| fonts.glyph_width(&font, '0'));
+    let columns = (ui.available_width() / each.max(1.0)) as usize;
+    let text = match &desk.state.view {
+        Some(view) => crate::report::narrow_report_text(&view.inspection, &view.recipe, columns.max(40)),
+        None => desk.state.report.clone(),
+    };
+    let text = egui::RichText::new(text).font(font).color(colours.ink);
+    ui.add(egui::Label::new(text).selectable(true).wrap_mode(egui::TextWrapMode::Extend));
 }

@@ -48,7 +48,7 @@ pub fn paint(ui: &Ui, corner: egui::Pos2, calibration: &Calibration, colours: Co
         ui.painter().text(pos2(x, card.top() + 12.0), align, text, theme::small_font(), colour);
     };
     caption(bar.left(), Align2::LEFT_CENTER, "Anomaly score".to_owned(), ink.ink_soft);
-    caption(bar.center().x, Align2::LEFT_CENTER, "  threshold".to_owned(), ink.ink);
+    caption(bar.center().x, Align2::LEFT_CENTER, "  pixel threshold".to_owned(), ink.ink);
     paint_colours(ui, bar, colours);
     let (low, threshold) = scale(calibration);
     let below = bar.bottom() + 13.0;

@@ -136,7 +136,7 @@ fn menu_items(ui: &mut Ui, desk: &mut Desk<'_>, menu: Menu) {
                 | Command::StopLab
                 | Command::StopSegmenting
                 | Command::UseTrained
-                | Command::AddModelFolder
+                | Command::AddModelFile
                 | Command::ClearFocus
                 | Command::OpenBenchReport
                 | Command::ExportMatches

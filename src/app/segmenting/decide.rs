@@ -123,8 +123,10 @@ impl MaskFiles {
         let mut taken: Vec<String> = Vec::new();
         let mut shown = Vec::new();
         for (name, colour, subject) in &self.layers {
-            let plain: String =
+            let mut plain: String =
                 name.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect();
+            // File systems take 255 bytes, of which the photo's name needs some.
+            plain.truncate(plain.floor_char_boundary(80));
             let mut file = plain.clone();
             for number in 2.. {
                 if !taken.contains(&file) {

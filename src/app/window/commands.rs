@@ -38,6 +38,7 @@ impl Window {
             Action::Classes(edit) => state.edit_classes(edit),
             Action::EditClassify { what, change } => state.edit_classify(&what, change),
             Action::ClassifyBy(by) => state.classifying.by = by,
+            Action::PinClassification(pinned) => state.classifying.pinned = pinned,
             Action::EditDescription { what, change } => state.edit_description(&what, change),
             Action::Describe(change) => change(&mut state.describing),
             Action::History(wish) => self.wish_of_history(wish),
@@ -149,7 +150,8 @@ impl Window {
             }
             Command::OpenClassifier => self.background.ask(Question::OpenClassifier),
             Command::ExportClassification => {
-                if let Some(predicted) = state.classifying.shown() {
+                self.follow_labels();
+                if let Some(predicted) = self.state.classifying.shown() {
                     self.background.ask(Question::SaveClassification(Box::new(predicted.run())));
                 }
             }
@@ -166,6 +168,7 @@ impl Window {
             Command::ChooseBenchFolder => self.background.ask(Question::BenchFolder),
             Command::ChooseBenchOut => self.background.ask(Question::BenchOut),
             Command::AddModelFolder => self.background.ask(Question::ModelFolder),
+            Command::AddModelFile => self.background.ask(Question::ModelFile),
             Command::RunBenchmark => self.run_benchmark(),
             Command::StopBenchmark => {
                 if let Some(bench) = &state.bench {

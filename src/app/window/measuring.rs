@@ -106,6 +106,9 @@ impl Window {
             }
             self.state.classifying.take(answer);
         }
+        if matches!(self.state.look.page, Page::Classify | Page::Evaluate) {
+            self.follow_labels();
+        }
         let now = self.state.notices.now;
         if self.state.classifying.setup != self.last_setup {
             self.last_setup = self.state.classifying.setup.clone();
@@ -128,6 +131,13 @@ impl Window {
             } else {
                 ctx.request_repaint_after(std::time::Duration::from_secs_f64((TYPING_PAUSE - waited).max(0.01)));
             }
+        }
+    }
+
+    /// What photos truly are in the classification on view is what the labels say now.
+    pub(super) fn follow_labels(&mut self) {
+        if let Err(error) = self.state.classifying.follow(&self.state.photos) {
+            self.state.report_error(&error);
         }
     }
 
@@ -161,14 +171,15 @@ impl Window {
         let worst: Vec<_> = class.worst_normal.iter().chain(&class.worst_anomalous).map(|worst| &worst.photo).collect();
         let paths: Vec<PathBuf> = worst.iter().map(|photo| photo.path.clone()).collect();
         let state = &mut self.state;
-        state.history.close_gesture();
-        state.edit("Recipe of the benchmark", |recipe| *recipe = class.recipe.clone());
-        state.history.close_gesture();
         state.add_photos(paths.clone());
         state.label_paths(
             "Labels of the dataset",
             worst.iter().map(|photo| (photo.path.clone(), photo.kind.as_str().into())),
         );
+        // The recipe last: what the first undo gives back is what the message promises.
+        state.history.close_gesture();
+        state.edit("Recipe of the benchmark", |recipe| *recipe = class.recipe.clone());
+        state.history.close_gesture();
         let ids = paths.iter().filter_map(|path| state.photos.by_path(path)).collect();
         let title = format!("worst of {}", class.figures.name);
         state.look.film = true;
@@ -201,6 +212,7 @@ impl Window {
 
     /// Writes the classification on view into a folder.
     pub fn export_classification_to(&mut self, folder: PathBuf) {
+        self.follow_labels();
         if let Some(predicted) = self.state.classifying.shown() {
             self.background.save_classification(folder, predicted.run());
         }

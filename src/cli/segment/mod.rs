@@ -9,11 +9,17 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use clap::{Args, Subcommand};
+use sha2::{Digest as _, Sha256};
 
 use super::console::Console;
 use super::{Common, interrupt};
 use crate::model::{ClipSegModel, ModelSource, POCKET_SEG};
+use crate::photo::hex;
 use crate::{Error, Result, gpu};
+
+/// Bytes of a name made of words at most: the stem of a photo, up to 150 bytes, comes before it and `_probability.png` after
+/// it, and file names end at 255.
+const MOST_NAME: usize = 80;
 
 /// Arguments of `hairline segment`.
 #[derive(Clone, Debug, Args)]
@@ -87,12 +93,37 @@ fn prompts(text: &str, classes: &[String]) -> Result<BTreeMap<String, Vec<String
     Ok(prompts)
 }
 
-/// Words as the name of one file or folder.
+/// Words as the name of one file or folder. Long ones are cut; a piece of their SHA-256 keeps those apart that begin alike.
 fn folder_name(words: &str) -> Result<String> {
     let name: String =
         words.trim().chars().map(|c| if c.is_alphanumeric() || "-_. ".contains(c) { c } else { '_' }).collect();
     if name.is_empty() || name.starts_with('.') {
         return Err(Error::input(format!("`{words}` cannot name a file or folder. Use other words.")));
     }
-    Ok(name)
+    if name.len() <= MOST_NAME {
+        return Ok(name);
+    }
+    let sum = hex(&Sha256::digest(words.as_bytes()));
+    let kept = &name[..name.floor_char_boundary(MOST_NAME - 9)];
+    Ok(format!("{}_{}", kept.trim_end(), &sum[..8]))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+    use super::*;
+
+    #[test]
+    fn long_words_become_short_names_that_stay_apart() {
+        assert_eq!(folder_name(" a hole / slot ").unwrap(), "a hole _ slot");
+        let exact = "x".repeat(MOST_NAME);
+        assert_eq!(folder_name(&exact).unwrap(), exact);
+        for words in ["a very long crack ".repeat(34), "ü".repeat(300), "裂".repeat(300)] {
+            let (one, other) = (folder_name(&words).unwrap(), folder_name(&format!("{words}!")).unwrap());
+            assert!(one.len() <= MOST_NAME && other.len() <= MOST_NAME, "{one} {other}");
+            assert!(one != other && words.starts_with(one.rsplit_once('_').unwrap().0), "{one} {other}");
+            assert_eq!(one, folder_name(&words).unwrap());
+        }
+        assert!(folder_name("..").is_err() && folder_name(" ").is_err());
+    }
 }

@@ -1,4 +1,4 @@
-//! `hairline segment train`: a decoder on photos with masks, behind frozen towers.
+//! `hairline segment train`: a decoder on photos with masks, behind frozen towers or with their last blocks.
 
 use std::path::PathBuf;
 
@@ -56,6 +56,9 @@ pub struct TrainArgs {
     /// Stop after so many epochs without a better Dice; 0 for never
     #[arg(long, value_name = "N", default_value_t = 0)]
     patience: usize,
+    /// Blocks of the vision tower below the decoder that learn as well, at a tenth of the rate; 0 leaves it as it is
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    deeper: usize,
     /// Number type of the passes: f16 (weights stay f32, the loss is scaled) or f32; auto is f16 on a graphics adapter that
     /// computes in it
     #[arg(long, value_name = "P", default_value = "auto", value_parser = precision)]
@@ -88,6 +91,7 @@ pub fn run(args: &TrainArgs, common: &Common, console: &Console) -> Result<()> {
         negatives: args.negatives,
         variants: args.variants,
         patience: args.patience,
+        deeper: args.deeper,
         seed,
         ..SegmentTraining::default()
     };

@@ -4,9 +4,9 @@
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::optim::{AdamWConfig, GradientsParams};
+use burn::optim::GradientsParams;
 
-use super::{Example, Held, Phrases, Pick, SegmentTraining, judge, losses, start};
+use super::{Example, Held, Learner, Phrases, Pick, SegmentTraining, judge, losses, optimiser};
 use crate::dataset::masked::MaskedFolder;
 use crate::model::ClipSegModel;
 use crate::train::forecast::Forecast;
@@ -49,7 +49,7 @@ impl Pace {
         for (count, photo) in train.photos.iter().step_by(stride).take(PHOTOS + 1).enumerate() {
             checked()?;
             let started = Instant::now();
-            examples.push(Example::new(base, photo, &phrases, usize::from(settings.variants > 1), 1)?);
+            examples.push(Example::new(base, photo, &phrases, settings, usize::from(settings.variants > 1), 1)?);
             // The first one warms up whatever the device makes ready at its first use.
             if count > 0 || train.photos.len() == 1 {
                 reading += started.elapsed().as_secs_f64();
@@ -60,8 +60,9 @@ impl Pace {
             return Err(Error::input("There is no photo to learn from."));
         }
         let device = base.device().clone().autodiff();
-        let mut decoder = start(base, settings.seed, &device)?;
-        let mut optimiser = AdamWConfig::new().init();
+        let mut learner = Learner::new(base, settings.deeper, settings.seed, &device)?;
+        let layers = &base.config().decoder.extract_layers;
+        let mut optimiser = optimiser();
         let (mut training, mut counted) = (0.0, 0);
         for step in 0..=STEPS {
             checked()?;
@@ -72,9 +73,9 @@ impl Pace {
                 class: Some(0),
             };
             let picks: Vec<Pick> = (0..settings.batch_size).map(pick).collect();
-            let (loss, _) = losses(&decoder, &examples, &phrases, &picks, settings, &device);
-            let gradients = GradientsParams::from_grads(loss.backward(), &decoder);
-            decoder = optimiser.step(settings.rate, decoder, gradients);
+            let (loss, _) = losses(&learner, &examples, &phrases, &picks, layers, settings, &device);
+            let gradients = GradientsParams::from_grads(loss.backward(), &learner);
+            learner = optimiser.step(settings.rate, learner, gradients);
             if step > 0 {
                 training += started.elapsed().as_secs_f64();
                 counted += 1;
@@ -84,10 +85,10 @@ impl Pace {
             }
         }
         checked()?;
-        let held = validation.photos.iter().take(2).map(|photo| Held::new(base, photo, &phrases));
+        let held = validation.photos.iter().take(2).map(|photo| Held::new(base, photo, &phrases, settings));
         let held = held.collect::<Result<Vec<_>>>()?;
         let started = Instant::now();
-        judge(&decoder.valid(), &held, &phrases, base.device(), |_, _| true)?;
+        judge(&learner.valid(), &held, &phrases, layers, base.device(), |_, _| true)?;
         let judging = started.elapsed().as_secs_f64();
         Ok(Self {
             version: reading / read as f64,

@@ -41,6 +41,10 @@ pub fn show(ui: &mut Ui, desk: &mut Desk<'_>) {
             if text_button(ui, ICON_ADD, "Folder…", info.help).clicked() {
                 desk.run(Command::AddModelFolder);
             }
+            let info = Command::AddModelFile.info();
+            if text_button(ui, ICON_ADD, "File…", info.help).clicked() {
+                desk.run(Command::AddModelFile);
+            }
         });
     });
     let tooltip = "Logistic regression is best with ten or more photos a class; nearest centroid and nearest neighbours \

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use egui::{Sense, Ui, vec2};
+use egui_material_icons::icons::{ICON_CLOSE, ICON_COMPARE_ARROWS};
 
 use crate::app::action::{Action, Desk};
 use crate::app::classifying::Predicted;
@@ -14,6 +15,7 @@ use crate::app::state::photos;
 use crate::app::theme::{self, palette};
 use crate::app::widgets::bars as draw_bars;
 use crate::app::widgets::figure;
+use crate::app::widgets::icon_button::text_button;
 use crate::app::widgets::matrix::{Cell, Matrix, Tone, matrix as draw};
 use crate::classify::{ClassifiedPhoto, NONE};
 
@@ -67,6 +69,27 @@ fn bars(ui: &mut Ui, predicted: &Predicted, photo: &ClassifiedPhoto) {
     draw_bars(ui, &shares, |place| photo.prediction == Some(order[place]));
 }
 
+/// How this classification compares with the pinned one, or the way to pin it.
+fn comparison(ui: &mut Ui, desk: &mut Desk<'_>, predicted: &Arc<Predicted>) {
+    let colours = palette(ui);
+    let compared = desk.state.classifying.comparison().map(str::to_owned);
+    let pinned = desk.state.classifying.pinned.as_ref().is_some_and(|pinned| Arc::ptr_eq(pinned, predicted));
+    if let Some(text) = compared {
+        let tooltip = "McNemar's test, photo by photo: a small p says that the difference is hardly chance.";
+        ui.add(egui::Label::new(theme::small(text).color(colours.ink_soft)).wrap()).on_hover_text(tooltip);
+    }
+    ui.horizontal(|ui| {
+        let tooltip = "Keep this classification, to compare other words, models or classifiers with it.";
+        if !pinned && text_button(ui, ICON_COMPARE_ARROWS, "Compare with this", tooltip).clicked() {
+            desk.push(Action::PinClassification(Some(predicted.clone())));
+        }
+        let any = desk.state.classifying.pinned.is_some();
+        if any && text_button(ui, ICON_CLOSE, "Stop comparing", "Let go of the pinned classification.").clicked() {
+            desk.push(Action::PinClassification(None));
+        }
+    });
+}
+
 /// Predicted against true class: figures, matrix, bars per class.
 pub fn matrix(ui: &mut Ui, desk: &mut Desk<'_>, predicted: &Arc<Predicted>) {
     let colours = palette(ui);
@@ -91,6 +114,8 @@ pub fn matrix(ui: &mut Ui, desk: &mut Desk<'_>, predicted: &Arc<Predicted>) {
         figure(ui, &text, "among the first two", "Photos whose true class is one of the two most probable.");
         figure(ui, &confusion.total().to_string(), "photos", "Photos whose class is known.");
     });
+    ui.add_space(theme::GAP);
+    comparison(ui, desk, predicted);
     ui.add_space(theme::GAP);
     let names = confusion.labels().to_vec();
     let rejects = confusion.rejected().iter().any(|&count| count > 0);

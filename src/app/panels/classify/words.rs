@@ -1,7 +1,7 @@
 //! The words of each class, with what each phrase does: its own accuracy, and the accuracy with all against without it.
 //! Only the text tower runs while one types.
 
-use egui::{Align2, Sense, TextEdit, Ui, vec2};
+use egui::{Align2, DragValue, Sense, TextEdit, Ui, vec2};
 use egui_material_icons::icons::{ICON_ADD, ICON_CLOSE, ICON_LABEL, ICON_PLAY_ARROW};
 
 use super::{NAME, choose_model, edit, models};
@@ -10,11 +10,13 @@ use crate::app::command::Command;
 use crate::app::state::photos;
 use crate::app::theme::{self, palette};
 use crate::app::widgets::icon_button::text_button;
-use crate::app::widgets::{ICON_BUTTON, SliderRow, icon_button, named, primary_button};
-use crate::classify::{LabelPhrases, Part, Xray, XrayRow};
+use crate::app::widgets::{ICON_BUTTON, SliderRow, icon_button, named, named_row, primary_button};
+use crate::classify::{Augmentation, LabelPhrases, Part, Xray, XrayRow};
 
 /// Width of a figure of the x-ray.
 const FIGURE: f32 = 58.0;
+/// Temperature of CLIP, to begin with where none is known yet.
+const TEMPERATURE: f32 = 0.01;
 
 /// Shows the editor.
 pub fn show(ui: &mut Ui, desk: &mut Desk<'_>) {
@@ -250,6 +252,39 @@ fn settings(ui: &mut Ui, desk: &mut Desk<'_>) {
         if ui.add(field.margin(vec2(6.0, 4.0))).accessible_name("Object of the phrases").changed() {
             edit(desk, "Object of the phrases", move |setup| setup.prompts.object = object);
         }
+    });
+    let tooltip = "Cosines are divided by it before they become probabilities: the smaller, the surer.";
+    named_row(ui, NAME, "Temperature", tooltip, |ui| {
+        let mut trained = setup.temperature.is_none();
+        let response = ui.checkbox(&mut trained, "as trained").on_hover_text("Take the temperature of the training.");
+        if response.accessible_name("Temperature as trained").changed() {
+            let last = desk.state.classifying.words.as_ref().and_then(|words| words.temperature());
+            let chosen = (!trained).then_some(last.unwrap_or(TEMPERATURE));
+            edit(desk, "Temperature", move |setup| setup.temperature = chosen);
+        }
+        if let Some(mut temperature) = setup.temperature {
+            let number = DragValue::new(&mut temperature).range(1e-4_f32..=100.0).speed(0.001).max_decimals(4);
+            let response = ui.add(number.update_while_editing(false)).on_hover_text(tooltip);
+            if response.accessible_name("Temperature value").changed() {
+                edit(desk, "Temperature", move |setup| setup.temperature = Some(temperature));
+            }
+        }
+    });
+    let tooltip = "Look at each photo in these views as well and join what is seen. Steadier, but after a change every \
+                   photo goes through the network again, once per view.";
+    named_row(ui, NAME, "Views", tooltip, |ui| {
+        ui.horizontal_wrapped(|ui| {
+            for kind in Augmentation::ALL {
+                let mut on = setup.augment.contains(&kind);
+                if ui.checkbox(&mut on, kind.name()).on_hover_text(kind.words()).changed() {
+                    edit(desk, "Views", move |setup| {
+                        let chosen =
+                            |other: &Augmentation| if *other == kind { on } else { setup.augment.contains(other) };
+                        setup.augment = Augmentation::ALL.into_iter().filter(chosen).collect();
+                    });
+                }
+            }
+        });
     });
     let row = SliderRow::new(
         "Margin",

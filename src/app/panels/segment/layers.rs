@@ -3,6 +3,7 @@
 use egui::{Align, Color32, DragValue, Layout, Rect, ScrollArea, Sense, TextEdit, Ui, pos2, vec2};
 use egui_material_icons::icons::{
     ICON_ADD, ICON_CLOSE, ICON_IOS_SHARE, ICON_RESTART_ALT, ICON_STOP_CIRCLE, ICON_VISIBILITY, ICON_VISIBILITY_OFF,
+    ICON_WARNING,
 };
 
 use super::{colour_of, edit};
@@ -16,11 +17,17 @@ use crate::app::theme::{self, palette};
 use crate::app::widgets::icon_button::text_button;
 use crate::app::widgets::table::{TableRow, table};
 use crate::app::widgets::{ICON_BUTTON, SliderRow, icon_button, icon_toggle, named};
+use crate::model::POCKET_SEG;
 
 /// Width of the names on the left of a row.
 const NAME: f32 = 96.0;
 /// Words that are offered, after the classes of the bench.
 const OFFERED: [&str; 4] = ["crack", "scratch", "hole", "stain"];
+
+/// Said wherever the embedded model draws the masks.
+const POCKET_SEG_NOTE: &str = "The embedded pocket-seg marks what looks damaged, and hardly listens to your words: it \
+     does not tell a crack from a hole, and words for what is not there get a mask too. Train it on masks of your own, or \
+     choose a published CLIPSeg.";
 
 /// Shows the side.
 pub fn side(ui: &mut Ui, desk: &mut Desk<'_>) {
@@ -46,6 +53,16 @@ fn prompts(ui: &mut Ui, desk: &mut Desk<'_>) {
         if text_button(ui, ICON_RESTART_ALT, "Try again", "Ask the network once more.").clicked() {
             desk.segment(Wish::Retry);
         }
+        ui.add_space(theme::GRID);
+    }
+    if desk.state.segmenting.setup.model == POCKET_SEG {
+        ui.horizontal_top(|ui| {
+            ui.label(ICON_WARNING.rich_text().size(13.0).color(colours.uncertain));
+            ui.vertical(|ui| {
+                ui.set_max_width(ui.available_width());
+                ui.add(egui::Label::new(theme::small(POCKET_SEG_NOTE).color(colours.uncertain)).wrap());
+            });
+        });
         ui.add_space(theme::GRID);
     }
     let layers = desk.state.segmenting.setup.layers.clone();

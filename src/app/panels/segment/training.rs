@@ -19,7 +19,7 @@ pub fn show(ui: &mut Ui, desk: &mut Desk<'_>) {
     photo::header(ui, desk, |_, _| {}, |_, _| {});
     page(ui, "training", |ui| {
         ui.label(theme::title("Train the network that segments"));
-        let text = "It learns from photos with masks what your words mean on your parts. The towers stay as they are; the \
+        let text = "It learns from photos with masks what your words mean on your parts. The tower of words stays as it is; the \
                     decoder behind them learns, so that a processor is enough.";
         ui.label(egui::RichText::new(text).color(palette(ui).ink_soft));
         ui.add_space(theme::WIDE_GAP);
@@ -51,8 +51,8 @@ fn setup(ui: &mut Ui, desk: &mut Desk<'_>) {
             set(desk, |setup| setup.validation = None);
         }
     });
-    let tooltip = "pocket-seg knows the words of procedural parts already; a CLIPSeg folder goes on from its own decoder; \
-                   another CLIP model gets a new one.";
+    let tooltip = "pocket-seg marks damage of procedural parts, but hardly tells its words apart; a CLIPSeg folder goes on \
+                   from its own decoder; another CLIP model gets a new one.";
     row(ui, "Start from", tooltip, |ui| {
         let others = models(desk, std::slice::from_ref(&setup.base)).into_iter().filter(|name| name != DEFAULT_MODEL);
         let names = std::iter::once(DEFAULT_MODEL.to_owned()).chain(others);
@@ -113,6 +113,13 @@ fn numbers(ui: &mut Ui, desk: &mut Desk<'_>, setup: &TrainSetup) {
         let number = DragValue::new(&mut percent).range(0.0..=90.0).speed(0.5).fixed_decimals(0).suffix(" %");
         if ui.add(number).on_hover_text(tooltip).accessible_name("negatives").changed() {
             set(desk, move |setup| setup.negatives = (percent / 100.0).clamp(0.0, 0.9));
+        }
+    });
+    let tooltip = "Blocks of the vision tower below the decoder that learn as well, at a tenth of the rate. Slower, and \
+                   easily too much for few photos; 0 leaves the tower as it is.";
+    row(ui, "Deeper", tooltip, |ui| {
+        if let Some(value) = count(ui, "blocks of the tower", tooltip, setup.deeper, 0..=48) {
+            set(desk, move |setup| setup.deeper = value);
         }
     });
     let tooltip = "Highest learning rate. Too high and the losses jump, too low and nothing moves.";

@@ -140,12 +140,17 @@ pub fn start<C: Course>(ui: &mut Ui, desk: &mut Desk<'_>, lesson: &Lesson<C>, st
 /// The estimate in words.
 fn duration<C: Course>(lesson: &Lesson<C>) -> String {
     if let Some(forecast) = lesson.forecast() {
+        let epochs = C::epochs(&lesson.setup);
+        let done = lesson.run.as_ref().filter(|run| run.stopped && run.setup == lesson.setup);
+        let done = done.map_or(0, |run| run.epochs.len().min(epochs));
+        let total = forecast.reading + forecast.epoch * (epochs - done) as f64;
+        let of = if done == 0 { format!("{epochs}") } else { format!("the {} left of {epochs}", epochs - done) };
         return format!(
-            "About {}: {} to begin with, then {} for each of {} epochs. Measured here on a few photos and steps.",
-            time(forecast.total),
+            "About {}: {} to begin with, then {} for each of {of} epochs. Measured here on a few photos and steps; \
+             keeping them on the disk comes on top.",
+            time(total),
             time(forecast.reading),
             time(forecast.epoch),
-            C::epochs(&lesson.setup)
         );
     }
     match &lesson.pace {
