@@ -148,6 +148,14 @@ fn several_runs_have_folders_and_a_joint_table() {
     assert_eq!(std::fs::read_to_string(place.path("out/bench.csv")).unwrap().lines().count(), 11);
     let page = std::fs::read_to_string(place.path("out/report.html")).unwrap();
     assert!(page.contains("memory_pocket_2-shot_seed-1/report.html"));
+    let (_, curves) = page.split_once("<h2>Curves</h2>").expect("the curves of all methods over each other");
+    let roc = &curves[curves.find("aria-label=\"ROC, photos\"").unwrap()..];
+    let roc = &roc[..roc.find("</svg>").unwrap()];
+    for method in ["fused · pocket · no references", "fused · pocket · 2 references", "memory · pocket · 2 references"]
+    {
+        assert!(roc.contains(method), "{method}");
+    }
+    assert!(place.path("out/plots/roc.png").is_file());
 }
 
 #[test]

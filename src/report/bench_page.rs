@@ -15,24 +15,43 @@ use crate::bench::results::{ClassResult, FigureSet, Group, RunResult, WorstPhoto
 use crate::metrics::Curve;
 use crate::metrics::pro::FPR_LIMIT;
 
+/// The name of a plot's file, and the plot.
+type NamedChart = (&'static str, Chart);
+
 const BENCH_STYLE: &str = include_str!("../../assets/bench.css");
 
 /// Writes the page and the plots of one run.
 pub fn write_run(folder: &Path, run: &RunResult) -> Result<()> {
-    let charts = curves(run);
-    let plots = folder.join("plots");
-    create_folder(&plots)?;
-    for (name, chart) in &charts {
-        write_png(&plots.join(format!("{name}.png")), &chart.picture().into())?;
+    let classes: Vec<_> = run.classes.iter().map(|class| (class.figures.name.clone(), class)).collect();
+    let mut charts = curves(&classes);
+    if let [class] = &run.classes[..] {
+        charts.extend(histogram(class).map(|chart| ("scores", chart)));
     }
+    write_plots(folder, "", &charts)?;
     let page = run_page(run, &charts);
     write_file(&folder.join("report.html"), |out| out.write_all(page.as_bytes())).map(drop)
 }
 
-/// Writes the page above several runs.
+/// Writes the page above several runs, and per class the plots of their curves over each other.
 pub fn write_joint(folder: &Path, runs: &[RunResult]) -> Result<()> {
-    let page = joint_page(folder, runs);
+    let charts = joint_curves(runs);
+    let alone = charts.len() == 1;
+    for (class, charts) in &charts {
+        let before = if alone { String::new() } else { format!("{class}_") };
+        write_plots(folder, &before, charts)?;
+    }
+    let page = joint_page(folder, runs, &charts);
     write_file(&folder.join("report.html"), |out| out.write_all(page.as_bytes())).map(drop)
+}
+
+/// `plots/<before><name>.png`.
+fn write_plots(folder: &Path, before: &str, charts: &[NamedChart]) -> Result<()> {
+    let plots = folder.join("plots");
+    create_folder(&plots)?;
+    for (name, chart) in charts {
+        write_png(&plots.join(format!("{before}{name}.png")), &chart.picture().into())?;
+    }
+    Ok(())
 }
 
 fn page(title: &str, body: &str) -> String {
@@ -57,7 +76,7 @@ fn when(created: &str) -> String {
     escape(&created.replace('T', " ").replace('Z', " UTC"))
 }
 
-fn run_page(run: &RunResult, charts: &[(&str, Chart)]) -> String {
+fn run_page(run: &RunResult, charts: &[NamedChart]) -> String {
     let mut html = format!(
         "<div class=when>{} · {} · protocol {}</div>\n<div class=tiles>\n",
         when(&run.created),
@@ -133,21 +152,20 @@ fn cells(figures: &FigureSet) -> String {
     figures.values().into_iter().enumerate().map(cell).collect::<Vec<_>>().concat()
 }
 
-/// Names of the plots and the charts themselves; those without a line are left out.
-fn curves(run: &RunResult) -> Vec<(&'static str, Chart)> {
+/// A line for each named result in every chart; charts without a line are left out.
+fn curves(results: &[(String, &ClassResult)]) -> Vec<NamedChart> {
     let of = |title: &str,
               figure: &'static str,
               x: &str,
               y: &str,
               x_end: f64,
               pick: fn(&ClassResult) -> (&Curve, Option<f64>)| {
-        let lines = run
-            .classes
+        let lines = results
             .iter()
-            .filter_map(|class| {
+            .filter_map(|(name, class)| {
                 let (curve, figure) = pick(class);
                 (!curve.is_empty()).then(|| Line {
-                    name: class.figures.name.clone(),
+                    name: name.clone(),
                     value: format!("{} %", FigureSet::text(0, figure)),
                     points: curve.clone(),
                 })
@@ -203,12 +221,29 @@ fn curves(run: &RunResult) -> Vec<(&'static str, Chart)> {
             }),
         ),
     ];
-    let histogram = if let [class] = &run.classes[..] { histogram(class) } else { None };
-    charts
-        .into_iter()
-        .filter(|(_, chart)| !chart.lines.is_empty())
-        .chain(histogram.map(|chart| ("scores", chart)))
-        .collect()
+    charts.into_iter().filter(|(_, chart)| !chart.lines.is_empty()).collect()
+}
+
+/// Per class the curves of several runs over each other: of each group its first seed, of a single group every seed.
+fn joint_curves(runs: &[RunResult]) -> Vec<(String, Vec<NamedChart>)> {
+    let mut shown: Vec<(String, &RunResult)> = Vec::new();
+    for run in runs {
+        if shown.iter().all(|(title, _)| *title != run.title()) {
+            shown.push((run.title(), run));
+        }
+    }
+    if shown.len() == 1 {
+        shown = runs.iter().map(|run| (format!("seed {}", run.recipe.seed), run)).collect();
+    }
+    let Some(first) = runs.first() else { return Vec::new() };
+    let of_class = |name: &str| {
+        let found = shown.iter().filter_map(|(title, run)| {
+            let class = run.classes.iter().find(|class| class.figures.name == name)?;
+            Some((title.clone(), class))
+        });
+        curves(&found.collect::<Vec<_>>())
+    };
+    first.classes.iter().map(|class| (class.figures.name.clone(), of_class(&class.figures.name))).collect()
 }
 
 /// How the scores of normal and of anomalous photos lie; `None` without a spread of scores.
@@ -372,7 +407,7 @@ fn recipe(run: &RunResult) -> String {
     )
 }
 
-fn joint_page(folder: &Path, runs: &[RunResult]) -> String {
+fn joint_page(folder: &Path, runs: &[RunResult], curves: &[(String, Vec<NamedChart>)]) -> String {
     let groups = groups(runs);
     let Some(first) = runs.first() else { return page("Benchmark", "") };
     let seeds = groups.iter().map(|group| group.seeds.len()).max().unwrap_or(1);
@@ -417,6 +452,20 @@ fn joint_page(folder: &Path, runs: &[RunResult]) -> String {
             let _ = writeln!(html, "<div class=panel>{}</div>", chart.svg());
         }
         html += "</div>\n";
+    }
+    html += "<h2>Curves</h2>\n";
+    if seeds > 1 && groups.len() > 1 {
+        html += "<p class=small>Of each row of the table above, the run with its first seed.</p>\n";
+    }
+    for (class, charts) in curves {
+        let panels: String =
+            charts.iter().map(|(_, chart)| format!("<div class=panel>{}</div>\n", chart.svg())).collect();
+        let panels = format!("<div class=\"charts wide\">\n{panels}</div>\n");
+        if curves.len() == 1 {
+            html += &panels;
+        } else {
+            let _ = writeln!(html, "<details><summary>{}</summary>\n{panels}</details>", escape(class));
+        }
     }
     html += "<h2>Runs</h2>\n<div class=scroll><table class=figures>\n";
     html += &heading("Run", &["Seed"]);

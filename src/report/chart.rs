@@ -8,13 +8,15 @@ use image::{Rgb, RgbImage, imageops};
 use super::html::escape;
 use super::lettering::{Style, Weight, blend};
 
-/// Side of the plotted square's width and height, margins around it, and the legend's width, in units of the chart.
+/// Width and height of the plot, margins around it, and what the legend has besides its names, in units of the chart.
 const PLOT: (f32, f32) = (388.0, 352.0);
 const LEFT: f32 = 50.0;
 const TOP: f32 = 74.0;
 const RIGHT: f32 = 18.0;
 const BOTTOM: f32 = 48.0;
-const LEGEND: f32 = 236.0;
+const LEGEND: f32 = 110.0;
+/// Room for the legend's names: as much as the longest needs, within these.
+const NAMES: (f32, f32) = (126.0, 290.0);
 /// Paper around the chart in a picture.
 const MARGIN: f32 = 20.0;
 /// Lines named in the legend at most.
@@ -79,8 +81,15 @@ impl Chart {
         self.lines.len() > 1 && self.lines.iter().any(|line| !line.value.is_empty())
     }
 
+    /// Width of the legend's names.
+    fn names(&self) -> f32 {
+        let style = Style { weight: Weight::Regular, px: 12.5, colour: INK };
+        let widths = self.lines.iter().take(NAMED).map(|line| style.width(&line.name).ceil());
+        widths.fold(NAMES.0, f32::max).min(NAMES.1)
+    }
+
     fn size(&self) -> (f32, f32) {
-        let right = if self.legend() { LEGEND } else { RIGHT };
+        let right = if self.legend() { LEGEND + self.names() } else { RIGHT };
         (LEFT + PLOT.0 + right, TOP + PLOT.1 + BOTTOM)
     }
 
@@ -153,13 +162,15 @@ impl Chart {
             }
             return;
         }
-        pen.text(right + LEGEND - 8.0, 50.0, Anchor::End, Weight::Regular, 12.5, SOFT, self.figure);
+        let names = self.names();
+        let end = right + LEGEND + names - 8.0;
+        pen.text(end, 50.0, Anchor::End, Weight::Regular, 12.5, SOFT, self.figure);
         let mut y = TOP + 6.0;
         for (index, line) in self.lines.iter().take(NAMED).enumerate() {
             let x = right + 18.0;
             pen.line(&[(x, y), (x + 16.0, y)], colour(index), 3.0);
-            pen.text(x + 23.0, y, Anchor::Start, Weight::Regular, 12.5, INK, &shortened(&line.name, 126.0));
-            pen.text(x + LEGEND - 26.0, y, Anchor::End, Weight::SemiBold, 12.5, INK, &line.value);
+            pen.text(x + 23.0, y, Anchor::Start, Weight::Regular, 12.5, INK, &shortened(&line.name, names));
+            pen.text(end, y, Anchor::End, Weight::SemiBold, 12.5, INK, &line.value);
             y += 19.0;
         }
         if self.lines.len() > NAMED {
@@ -322,6 +333,13 @@ mod tests {
         assert!(svg.contains("and 3 more"));
         assert_eq!(svg.matches("stroke-width=2 ").count(), NAMED + 3);
         assert!(!chart(1).svg().contains("class 0"), "one line needs no name");
+        let long = |times: usize| {
+            let mut chart = chart(2);
+            chart.lines[1].name = "fused · pocket · 16 references ".repeat(times);
+            chart
+        };
+        assert!(long(1).svg().contains("16 references") && long(1).size().0 > chart(2).size().0);
+        assert!(long(9).svg().contains('…') && long(9).size().0 < 2.0 * chart(2).size().0);
     }
 
     #[test]
