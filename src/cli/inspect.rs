@@ -260,7 +260,8 @@ impl Job {
                 let (work, from_writers) = (work.clone(), from_writers.clone());
                 let (engine, identity, job, stems) = (&engine, &identity, &self, &stems);
                 scope.spawn(move || {
-                    for id in work {
+                    // After a stop, what was judged but not begun is not written.
+                    for id in work.into_iter().filter(|_| !interrupt::wanted()) {
                         let outcome = job.write(engine, id, &stems[id as usize], identity.get());
                         engine.send(Request::Forget(vec![id]));
                         if from_writers.send((id, outcome)).is_err() {

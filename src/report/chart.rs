@@ -14,7 +14,7 @@ const LEFT: f32 = 50.0;
 const TOP: f32 = 74.0;
 const RIGHT: f32 = 18.0;
 const BOTTOM: f32 = 48.0;
-const LEGEND: f32 = 110.0;
+const LEGEND: f32 = 124.0;
 /// Room for the legend's names: as much as the longest needs, within these.
 const NAMES: (f32, f32) = (126.0, 290.0);
 /// Paper around the chart in a picture.

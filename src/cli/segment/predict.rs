@@ -100,13 +100,14 @@ pub fn run(args: &PredictArgs, common: &Common, console: &Console) -> Result<()>
     let (photos, unusable) = find_photos(&args.paths, true);
     let mut failures: Vec<(PathBuf, Error)> =
         unusable.into_iter().map(|failure| (failure.path, failure.error)).collect();
+    let given = photos.len() + failures.len();
     report::create_folder(&args.out)?;
     let stems = report::unique_stems(&photos);
     let mut progress = console.progress(photos.len() as u64, "photos segmented");
     let mut documents = Vec::new();
     for (done, (path, stem)) in photos.iter().zip(&stems).enumerate() {
         if interrupt::wanted() {
-            return Err(Error::Cancelled);
+            break;
         }
         let outcome = Photo::open(path).and_then(|photo| Ok((segment(&model, &photo, &prompts, &options)?, photo)));
         match outcome {
@@ -116,6 +117,7 @@ pub fn run(args: &PredictArgs, common: &Common, console: &Console) -> Result<()>
         progress.set(done as u64 + 1);
     }
     drop(progress);
+    let cancelled = documents.len() + failures.len() < given;
     for (_, error) in &failures {
         Console::failure(error);
     }
@@ -124,6 +126,7 @@ pub fn run(args: &PredictArgs, common: &Common, console: &Console) -> Result<()>
         model: report::ModelIdentity { id: model.info().id.clone(), sha256: model.info().sha256.clone() },
         threshold: args.threshold,
         photos: documents,
+        cancelled,
         failures: failures
             .iter()
             .map(|(path, error)| FailureDocument { path: path.clone(), error: error.to_string() })
@@ -145,6 +148,9 @@ pub fn run(args: &PredictArgs, common: &Common, console: &Console) -> Result<()>
         }
     }
     console.note(format!("{} photos segmented. Results: {}", document.photos.len(), args.out.display()));
+    if cancelled {
+        return Err(Error::Cancelled);
+    }
     if failures.is_empty() {
         return Ok(());
     }
