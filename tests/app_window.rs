@@ -126,6 +126,47 @@ fn keys_move_the_threshold_and_the_arrow_gives_it_back() {
 }
 
 #[test]
+fn a_threshold_on_its_slider_does_not_run_away() {
+    let mut driver = Driver::with_photos();
+    for name in ["Photo threshold", "Pixel threshold"] {
+        let range = |driver: &Driver| {
+            let slider = driver.harness.get_by_label(name);
+            let node = slider.accesskit_node();
+            (node.min_numeric_value().unwrap(), node.max_numeric_value().unwrap())
+        };
+        let before = range(&driver);
+        for _ in 0..5 {
+            let end = range(&driver).1;
+            driver.harness.get_by_label(name).set_value_accesskit(end);
+            driver.steps(2);
+        }
+        assert_eq!(range(&driver), before, "{name}");
+    }
+}
+
+#[test]
+fn a_new_phrase_is_typed_at_once_and_counts_from_its_first_letter() {
+    let mut driver = Driver::with_photos();
+    let before = driver.window().state.recipe.prompts.anomalous.clone();
+    driver.click("Add anomalous phrase");
+    assert_eq!(driver.window().state.recipe.prompts.anomalous, before, "nothing yet");
+    for text in ["a", "x", " dent"] {
+        driver.harness.event(egui::Event::Text(text.to_owned()));
+        driver.steps(2);
+    }
+    let now = driver.window().state.recipe.prompts.anomalous.clone();
+    assert_eq!(now.last().map(String::as_str), Some("ax dent"));
+    assert_eq!(now.len(), before.len() + 1);
+    assert!(driver.window().state.photos.get(0).unwrap().decision.is_none(), "letters were no commands");
+    // One that is left empty is gone.
+    driver.click("Add anomalous phrase");
+    driver.key(Modifiers::NONE, Key::Escape);
+    driver.steps(2);
+    assert_eq!(driver.window().state.recipe.prompts.anomalous, now);
+    assert!(!driver.has(&format!("Anomalous phrase {}", now.len() + 1)));
+}
+
+#[test]
 fn letters_typed_into_a_field_are_not_commands() {
     let mut driver = Driver::with_photos();
     driver.harness.get_by_label("Object").focus();

@@ -47,6 +47,8 @@ pub struct Calibration {
     pub pixel_median: f32,
     /// Raw pixel score from which a pixel belongs to a region.
     pub pixel_threshold: f32,
+    /// The image and the pixel threshold as they would be without the recipe's own.
+    pub calibrated: (f32, f32),
     /// Where the image threshold comes from, for reports.
     pub source: ThresholdSource,
 }
@@ -123,6 +125,7 @@ impl Calibration {
             pixel_median: 0.0,
             // The image score is a mean of peaks: a pixel that high lies among them.
             pixel_threshold: 0.9 * image_threshold,
+            calibrated: (0.0, 0.0),
             source: ThresholdSource::Default,
         };
         if !references.is_empty() {
@@ -143,6 +146,7 @@ impl Calibration {
             calibration.pixel_threshold = beyond(&peaks).1;
             calibration.source = ThresholdSource::References(references.len());
         }
+        calibration.calibrated = (calibration.image_threshold, calibration.pixel_threshold);
         if let Some(threshold) = recipe.image_threshold {
             calibration.image_threshold = threshold;
             calibration.source = ThresholdSource::Recipe;

@@ -614,8 +614,9 @@ impl State {
                     self.photos.refresh();
                     let counts = self.photos.counts();
                     let mut text = format!(
-                        "{} inspected: {} NG, {} uncertain, {} OK.",
+                        "{} inspected{}: {} NG, {} uncertain, {} OK.",
                         photos(line.total - line.failed),
+                        if line.total - line.failed < self.photos.len() - counts.failed { "; of all" } else { "" },
                         counts.ng,
                         counts.uncertain,
                         counts.ok

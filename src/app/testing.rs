@@ -39,6 +39,7 @@ pub fn calibration() -> Calibration {
         image_threshold: 5.0,
         pixel_median: 0.0,
         pixel_threshold: 4.0,
+        calibrated: (5.0, 4.0),
         source: ThresholdSource::References(3),
     }
 }

@@ -509,19 +509,31 @@ impl Window {
         // In a small window the photo keeps the larger part.
         let width = ui.available_width();
         let side = (0.36 * width).clamp(300.0, 560.0);
+        // Panels that a small window squeezes are others to egui, or they would stay as narrow in a large one.
+        let squeezed = width < 1160.0;
+        let id = |wide: &'static str, narrow: &'static str| if squeezed { narrow } else { wide };
         if !empty && desk.state.look.film {
             let most = (0.24 * width).clamp(200.0, 420.0);
-            let panel = Panel::left("film").default_size(264.0).size_range(200.0..=most).frame(bar(Margin::ZERO));
+            let panel = Panel::left(id("film", "narrow film"))
+                .default_size(264.0)
+                .size_range(200.0..=most)
+                .frame(bar(Margin::ZERO));
             panel.show(ui, |ui| panels::film_strip::show(ui, desk));
         }
         let inspecting = desk.state.look.page == Page::Inspect;
         let masks = desk.state.look.page == Page::Segment && desk.state.segmenting.mode == Mode::Masks;
         if masks && !empty {
-            let panel = Panel::right("layers").default_size(356.0).size_range(300.0..=side).frame(bar(Margin::ZERO));
+            let panel = Panel::right(id("layers", "narrow layers"))
+                .default_size(356.0)
+                .size_range(300.0..=side)
+                .frame(bar(Margin::ZERO));
             panel.show(ui, |ui| panels::segment::side(ui, desk));
         }
         if desk.state.look.inspector && inspecting {
-            let panel = Panel::right("inspector").default_size(356.0).size_range(300.0..=side).frame(bar(Margin::ZERO));
+            let panel = Panel::right(id("inspector", "narrow inspector"))
+                .default_size(356.0)
+                .size_range(300.0..=side)
+                .frame(bar(Margin::ZERO));
             panel.show(ui, |ui| panels::inspector::show(ui, desk));
         }
         if !empty && desk.state.look.histogram && inspecting {

@@ -41,8 +41,8 @@ pub fn run(args: DemoArgs, common: &Common, console: &Console) -> Result<()> {
     headless(&out, common, console)
 }
 
-/// Opens the window with the last session, or with the samples.
-pub fn window(common: &Common) -> Result<()> {
+/// Opens the window with `photos`, or with the last session, or with the samples.
+pub fn window(common: &Common, photos: Vec<PathBuf>) -> Result<()> {
     if display_is_missing() {
         return Err(Error::input(
             "The window needs a display, and neither DISPLAY nor WAYLAND_DISPLAY is set. Start it in a graphical session, \
@@ -50,7 +50,7 @@ pub fn window(common: &Common) -> Result<()> {
              your own, and `hairline --help` lists the rest.",
         ));
     }
-    app::run(options(common)).map_err(|error| match error {
+    app::run(app::Options { photos: super::absolute(photos), ..options(common) }).map_err(|error| match error {
         // What the machine lacks for a window is the user's to supply; the command line needs none of it.
         Error::Device { message } => Error::input(message),
         other => other,

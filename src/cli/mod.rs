@@ -23,7 +23,7 @@ mod tokens;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 
 use crate::gpu::DevicePolicy;
 use crate::{Error, Result};
@@ -31,13 +31,17 @@ use console::Console;
 
 /// A desktop inspection bench: finds where a part deviates from normal ones, says how sure that is, and why.
 ///
-/// Without a command the window opens. Every command works without a display and without a graphics card.
+/// Without a command the window opens, with the photos named or as it was left. Every command works without a display and without a graphics card.
 #[derive(Debug, Parser)]
 #[command(name = "hairline", version, propagate_version = true, max_term_width = 100)]
+#[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "Exit status: 0 done, 1 a file or value given cannot be used, 2 usage, 3 internal error.")]
 struct Cli {
     #[command(flatten)]
     common: Common,
+    /// Photos and folders to open in the window
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -111,6 +115,12 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if usage.use_stderr() { 2 } else { 0 });
         }
     };
+    if let Some(word) = cli.paths.iter().find(|path| !path.exists()) {
+        let message =
+            format!("`{}` is neither a command nor a photo or folder; `--help` lists the commands", word.display());
+        let _ = Cli::command().error(clap::error::ErrorKind::InvalidSubcommand, message).print();
+        return ExitCode::from(2);
+    }
     let service = matches!(cli.command, Some(Command::Serve(_)));
     let console = Console::new(cli.common.quiet, cli.common.verbose, service);
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(cli, &console)));
@@ -133,7 +143,7 @@ fn run(cli: Cli, console: &Console) -> Result<()> {
             .map_err(|e| Error::bug(format!("the thread pool cannot be set up ({e}).")))?;
     }
     match cli.command {
-        None => demo::window(&common),
+        None => demo::window(&common, cli.paths),
         Some(Command::Demo(args)) => demo::run(args, &common, console),
         Some(Command::Inspect(args)) => inspect::run(args, &common, console),
         Some(Command::Classify(args)) => classify::run(args, &common, console),
@@ -158,7 +168,7 @@ fn absolute(paths: Vec<PathBuf>) -> Vec<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::CommandFactory as _;
 
     #[test]
     fn the_command_line_is_well_formed() {

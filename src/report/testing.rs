@@ -59,6 +59,7 @@ pub fn calibration() -> Calibration {
         image_threshold: 4.10,
         pixel_median: 0.0,
         pixel_threshold: 4.5,
+        calibrated: (4.10, 4.5),
         source: ThresholdSource::Default,
     }
 }

@@ -79,7 +79,8 @@ pub fn nothing_to_show(ui: &Ui, desk: &Desk<'_>, entry: &Entry, canvas: Rect) {
     ui.painter().galley(canvas.center() - galley.size() / 2.0, galley, colours.ink_soft);
 }
 
-fn header(ui: &mut Ui, desk: &mut Desk<'_>) {
+/// What is said of the photo on view, and the switches; above the grid only the switch that leads back.
+pub fn header(ui: &mut Ui, desk: &mut Desk<'_>) {
     let margin = egui::Margin { left: 14, right: 10, top: 6, bottom: 6 };
     let colours = palette(ui);
     egui::Frame::new().fill(colours.panel).inner_margin(margin).show(ui, |ui| {
@@ -87,12 +88,16 @@ fn header(ui: &mut Ui, desk: &mut Desk<'_>) {
             ui.set_height(7.0 * theme::GRID);
             let entry = desk.state.selected.and_then(|id| desk.state.photos.get(id)).cloned();
             let wide = ui.available_width() >= WIDE;
-            let tools = if wide { 420.0 } else { 216.0 };
+            let tools = match desk.state.look.grid {
+                true => 44.0,
+                false if wide => 420.0,
+                false => 216.0,
+            };
             let room = (ui.available_width() - tools).max(80.0);
             ui.allocate_ui_with_layout(vec2(room, ui.available_height()), Layout::left_to_right(Align::Center), |ui| {
                 ui.set_min_width(room);
                 if let Some(entry) = &entry {
-                    summary(ui, entry);
+                    summary(ui, entry, &desk.state.photos.folder_prefix(entry));
                 }
             });
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| tool_row(ui, desk, wide));
@@ -102,13 +107,13 @@ fn header(ui: &mut Ui, desk: &mut Desk<'_>) {
     ui.painter().hline(rect.x_range(), rect.bottom() - 0.5, (1.0, colours.line));
 }
 
-fn summary(ui: &mut Ui, entry: &Entry) {
+fn summary(ui: &mut Ui, entry: &Entry, folder: &str) {
     let colours = palette(ui);
     badge(ui, entry.verdict());
     if let Some(inspection) = entry.inspection() {
         ui.label(theme::strong(format!("{:.2}", inspection.normalised_score))).on_hover_text(score_tooltip(inspection));
     }
-    let name = egui::Label::new(theme::strong(&entry.name)).truncate();
+    let name = egui::Label::new(theme::strong(format!("{folder}{}", entry.name))).truncate();
     ui.add(name).on_hover_text(entry.path.display().to_string());
     if let Some(inspection) = entry.inspection() {
         if !inspection.quality.passed {
@@ -143,7 +148,8 @@ fn tool_row(ui: &mut Ui, desk: &mut Desk<'_>, wide: bool) {
         (Command::ToggleContour, ICON_SHAPE_LINE),
         (Command::ToggleOverlay, ICON_LAYERS),
     ];
-    for (command, icon) in switches {
+    let grid = desk.state.look.grid;
+    for (command, icon) in switches.into_iter().take(if grid { 1 } else { switches.len() }) {
         let info = command.info();
         let keys =
             info.shortcut.map_or_else(String::new, |shortcut| format!(" ({})", shortcut_text(ui.ctx(), &shortcut)));
@@ -151,6 +157,9 @@ fn tool_row(ui: &mut Ui, desk: &mut Desk<'_>, wide: bool) {
         if icon_toggle(ui, on, icon, info.label, &format!("{}{keys}", info.help)).clicked() {
             desk.run(command);
         }
+    }
+    if grid {
+        return;
     }
     if wide {
         ui.add_space(theme::GAP);

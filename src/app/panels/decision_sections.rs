@@ -1,6 +1,8 @@
 //! The numbers of the recipe: weights, thresholds, and what needs the network again. Each says what it changes in the
 //! verdict.
 
+use std::ops::RangeInclusive;
+
 use egui::{Align, Layout, Role, Sense, TextEdit, Ui, WidgetInfo, vec2};
 use egui_material_icons::icons::ICON_RESTART_ALT;
 
@@ -144,31 +146,45 @@ fn choice<T: Copy + PartialEq + 'static>(
 /// Thresholds and regions.
 pub fn decision(ui: &mut Ui, desk: &mut Desk<'_>) {
     let recipe = desk.state.recipe.clone();
-    let summary = if recipe.image_threshold.is_some() { "threshold by hand" } else { "threshold calibrated" };
+    let summary = if recipe.image_threshold.is_some() {
+        "threshold by hand"
+    } else if recipe.references.is_empty() {
+        "default threshold"
+    } else {
+        "threshold calibrated"
+    };
     titled(ui, desk, "Decision", summary, |ui, desk| {
+        // The range rests on what no slider here moves, or it would run away from the hand.
         let calibration = desk.state.view.as_ref().map(|view| view.calibration.clone());
-        let span = calibration.as_ref().map_or(10.0, |c| 2.0 * (c.image_threshold - c.image_median).abs().max(1.0));
-        let middle = calibration.as_ref().map_or(5.0, |c| c.image_threshold);
+        let around = |middle: f32, median: f32| {
+            let span = 2.0 * (middle - median).abs().max(1.0);
+            middle - span..=middle + span
+        };
+        let (image, pixel) = calibration.as_ref().map_or((-5.0..=15.0, -5.0..=15.0), |c| {
+            (around(c.calibrated.0, c.image_median), around(c.calibrated.1, c.pixel_median))
+        });
+        let scores = desk.state.photos.iter().filter_map(|entry| entry.inspection()).map(|i| i.image_score);
+        let image = scores
+            .filter(|score| score.is_finite())
+            .fold(image, |range, score| range.start().min(score)..=range.end().max(score));
         threshold(
             ui,
             desk,
             "Photo threshold",
             "Photos that score above it are NG. Lower finds more defects and rejects more good parts.",
             recipe.image_threshold,
-            middle,
-            span,
+            calibration.as_ref().map_or(5.0, |c| c.image_threshold),
+            image,
             |recipe, value| recipe.image_threshold = value,
         );
-        let span = calibration.as_ref().map_or(10.0, |c| 2.0 * (c.pixel_threshold - c.pixel_median).abs().max(1.0));
-        let middle = calibration.as_ref().map_or(4.5, |c| c.pixel_threshold);
         threshold(
             ui,
             desk,
             "Pixel threshold",
             "Places that score above it form regions, boxes and mask; it is the middle colour of the overlay.",
             recipe.pixel_threshold,
-            middle,
-            span,
+            calibration.as_ref().map_or(4.5, |c| c.pixel_threshold),
+            pixel,
             |recipe, value| recipe.pixel_threshold = value,
         );
         let default = Recipe::default();
@@ -177,7 +193,7 @@ pub fn decision(ui: &mut Ui, desk: &mut Desk<'_>) {
             0.0..=0.3,
             "Photos this close to the threshold (0.5) are called uncertain and left to a person.",
         )
-        .unit(" ±")
+        .before("± ")
         .default(f64::from(default.uncertain_band));
         number(ui, desk, row, "Uncertain band", recipe.uncertain_band, |recipe, value| {
             recipe.uncertain_band = value.clamp(0.0, 0.49);
@@ -216,15 +232,15 @@ fn threshold(
     tooltip: &str,
     by_hand: Option<f32>,
     in_force: f32,
-    span: f32,
+    range: RangeInclusive<f32>,
     set: fn(&mut Recipe, Option<f32>),
 ) {
     let colours = palette(ui);
     let value = by_hand.unwrap_or(in_force);
     let state = if by_hand.is_some() { "by hand" } else { "calibrated on the references, or a default without them" };
     let full = format!("{tooltip}\nNow {value:.2}, {state}. The arrow calibrates it again.");
-    let low = f64::from((in_force - span).min(value));
-    let high = f64::from((in_force + span).max(value));
+    let low = f64::from(range.start().min(value));
+    let high = f64::from(range.end().max(value));
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 0.0;
         let width = ui.available_width() - ICON_BUTTON;

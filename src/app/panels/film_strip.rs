@@ -3,7 +3,9 @@
 
 use std::fmt::Write as _;
 
-use egui::{Align2, Color32, CursorIcon, Pos2, Rect, Role, ScrollArea, Sense, Ui, WidgetInfo, pos2, vec2};
+use egui::{
+    Align2, AtomExt as _, Color32, CursorIcon, Pos2, Rect, Role, ScrollArea, Sense, Ui, WidgetInfo, pos2, vec2,
+};
 use egui_material_icons::icons::{
     ICON_BROKEN_IMAGE, ICON_CLOSE, ICON_IMAGE, ICON_SEARCH, ICON_THUMB_DOWN, ICON_THUMB_UP, ICON_WARNING,
 };
@@ -12,6 +14,7 @@ use crate::app::action::{Action, Desk};
 use crate::app::command::Command;
 use crate::app::labels::Class;
 use crate::app::photo_list::{Agreement, Counts, Decision, Entry, Filter, Focus, Outcome, Rule, Sort};
+use crate::app::session::Page;
 use crate::app::state::photos;
 use crate::app::theme::{self, palette};
 use crate::app::widgets::badge::{paint_badge, score_bar, text_at};
@@ -91,8 +94,9 @@ fn photo_row(ui: &mut Ui, desk: &mut Desk<'_>, entry: &Entry) {
     for (text, ink) in [(prefix, colours.ink_faint), (entry.name.clone(), colours.ink)] {
         job.append(&text, 0.0, egui::TextFormat::simple(theme::body_font(), ink));
     }
+    let said = Said::of(desk, entry);
     let decided = if entry.decision.is_some() { 20.0 } else { 0.0 };
-    let label = label_galley(ui, desk, entry, width * 0.42);
+    let label = label_galley(ui, desk, entry, said.as_ref(), width * 0.42);
     let taken = label.as_ref().map_or(0.0, |galley| galley.size().x + 8.0);
     job.wrap = egui::text::TextWrapping::truncate_at_width(width - decided - taken);
     let galley = ui.painter().layout_job(job);
@@ -113,6 +117,16 @@ fn photo_row(ui: &mut Ui, desk: &mut Desk<'_>, entry: &Entry) {
     }
     let middle = picture.bottom() - 11.0;
     match &entry.outcome {
+        _ if let Some(said) = &said => {
+            let score = format!("{:.2}", said.confidence);
+            let at = pos2(card.right() - 8.0, middle);
+            let number = ui.painter().text(at, Align2::RIGHT_CENTER, score, theme::small_font(), colours.ink_soft);
+            let mut job =
+                egui::text::LayoutJob::simple_singleline(said.label.clone(), theme::small_font(), colours.ink_soft);
+            job.wrap = egui::text::TextWrapping::truncate_at_width(number.left() - left - 8.0);
+            let galley = ui.painter().layout_job(job);
+            ui.painter().galley(pos2(left, middle - galley.size().y / 2.0), galley, colours.ink_soft);
+        }
         Outcome::Waiting => {
             text_at(ui, pos2(left, middle), "waiting", theme::small_font(), colours.ink_faint);
         }
@@ -154,11 +168,39 @@ pub fn quality_sign(ui: &Ui, left_middle: Pos2, reason: &str) -> Rect {
     rect
 }
 
-/// The label, with a sign where the verdict is wrong.
-fn label_galley(ui: &Ui, desk: &Desk<'_>, entry: &Entry, width: f32) -> Option<std::sync::Arc<egui::Galley>> {
+/// What the classification on view says of a photo, on the page that shows one.
+struct Said {
+    label: String,
+    /// In [0, 1].
+    confidence: f64,
+}
+
+impl Said {
+    fn of(desk: &Desk<'_>, entry: &Entry) -> Option<Self> {
+        let shown = desk.state.classifying.shown().filter(|_| desk.state.look.page == Page::Classify)?;
+        let photo = shown.of(&entry.path)?;
+        let label = photo.prediction.and_then(|at| shown.classification.labels.get(at));
+        let label = label.cloned().unwrap_or_else(|| "none of these".to_owned());
+        Some(Self { label, confidence: photo.confidence() })
+    }
+}
+
+/// The label, with a sign where the verdict is wrong, or what `said` is.
+fn label_galley(
+    ui: &Ui,
+    desk: &Desk<'_>,
+    entry: &Entry,
+    said: Option<&Said>,
+    width: f32,
+) -> Option<std::sync::Arc<egui::Galley>> {
     let colours = palette(ui);
     let label = entry.label.as_ref()?;
-    let wrong = matches!(entry.agreement(desk.state.photos.classes()), Some(Agreement::FalseAlarm | Agreement::Miss));
+    let wrong = match said {
+        Some(said) => *said.label != **label,
+        None => {
+            matches!(entry.agreement(desk.state.photos.classes()), Some(Agreement::FalseAlarm | Agreement::Miss))
+        }
+    };
     let (text, ink) = if wrong { (format!("≠ {label}"), colours.ng) } else { (label.to_string(), colours.ink_faint) };
     let mut job = egui::text::LayoutJob::simple_singleline(text, theme::small_font(), ink);
     job.wrap = egui::text::TextWrapping::truncate_at_width(width);
@@ -264,12 +306,14 @@ fn focus(ui: &mut Ui, desk: &mut Desk<'_>) {
         ui.add_space(theme::GRID);
         ui.horizontal(|ui| {
             let shown = photos(desk.state.photos.shown_len());
-            let mut job = egui::text::LayoutJob::default();
-            let format = |ink| egui::TextFormat::simple(theme::small_font(), ink);
-            job.append(&focus.title, 0.0, format(colours.ink));
-            job.append(&format!("  {shown}  ×"), 0.0, format(colours.ink_soft));
-            job.wrap = egui::text::TextWrapping::truncate_at_width(ui.available_width() - 20.0);
-            let button = egui::Button::new(job).fill(colours.selected).stroke((1.0, colours.accent)).corner_radius(10);
+            // The title gives way; how many they are, and the way out, stay.
+            let title = theme::small(&focus.title).color(colours.ink).atom_shrink(true);
+            let rest = theme::small(format!("{shown}  ×")).color(colours.ink_soft);
+            let button = egui::Button::new((title, rest))
+                .truncate()
+                .fill(colours.selected)
+                .stroke((1.0, colours.accent))
+                .corner_radius(10);
             let info = Command::ClearFocus.info();
             let response = ui.add(button).on_hover_text(info.help).accessible_name(info.label);
             if response.clicked() {

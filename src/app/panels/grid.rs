@@ -2,6 +2,7 @@
 
 use egui::{CursorIcon, Rect, Role, ScrollArea, Sense, StrokeKind, Ui, UiBuilder, WidgetInfo, pos2, vec2};
 
+use super::canvas;
 use super::film_strip::{paint_thumbnail, photo_menu, quality_sign};
 use crate::app::action::{Action, Desk};
 use crate::app::photo_list::Entry;
@@ -13,6 +14,7 @@ const CAPTION: f32 = 30.0;
 
 /// Shows the grid.
 pub fn show(ui: &mut Ui, desk: &mut Desk<'_>) {
+    canvas::header(ui, desk);
     let columns = ((ui.available_width() - theme::WIDE_GAP) / CELL).floor().max(1.0) as usize;
     let shown = desk.state.photos.shown_len();
     ui.spacing_mut().item_spacing.y = 0.0;
@@ -53,7 +55,8 @@ fn cell(ui: &mut Ui, desk: &mut Desk<'_>, entry: &Entry, rect: Rect) {
             quality_sign(ui, badge.right_center() + vec2(5.0, 0.0), &inspection.quality.reason);
         }
     }
-    let mut job = egui::text::LayoutJob::simple_singleline(entry.name.clone(), theme::small_font(), colours.ink_soft);
+    let name = format!("{}{}", desk.state.photos.folder_prefix(entry), entry.name);
+    let mut job = egui::text::LayoutJob::simple_singleline(name, theme::small_font(), colours.ink_soft);
     job.wrap = egui::text::TextWrapping::truncate_at_width(picture.width());
     let galley = ui.painter().layout_job(job);
     ui.painter().galley(picture.left_bottom() + vec2(0.0, 5.0), galley, colours.ink_soft);

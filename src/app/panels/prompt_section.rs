@@ -68,26 +68,51 @@ fn object(ui: &mut Ui, desk: &mut Desk<'_>) {
 
 fn phrases(ui: &mut Ui, desk: &mut Desk<'_>, list: List) {
     let colours = palette(ui);
+    let begun = egui::Id::unique(("begun phrase", list.one));
     ui.add_space(theme::GRID);
     ui.horizontal(|ui| {
         ui.label(theme::small(list.name).color(colours.ink_soft)).on_hover_text(list.tooltip);
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             let name = format!("Add {}", list.one.to_lowercase());
             if icon_button(ui, ICON_ADD, &name, &format!("{name}. Type it; the overlay follows.")).clicked() {
-                let of = list.of;
-                desk.edit(list.one, move |recipe| of(&mut recipe.prompts).push("{}".to_owned()));
+                ui.data_mut(|data| data.insert_temp(begun, Begun::Now));
             }
         });
     });
     let phrases = (list.read)(&desk.state.recipe.prompts).clone();
-    let only = phrases.len() == 1;
+    let (only, count) = (phrases.len() == 1, phrases.len());
     ui.spacing_mut().item_spacing.y = 2.0;
     for (index, phrase) in phrases.into_iter().enumerate() {
         phrase_row(ui, desk, list, index, phrase, only);
     }
+    // A phrase that was begun counts from its first letter on: an empty one would say what "{}" says.
+    if let Some(since) = ui.data(|data| data.get_temp::<Begun>(begun)) {
+        let response = phrase_row(ui, desk, list, count, String::new(), false);
+        if since == Begun::Now {
+            response.request_focus();
+            response.scroll_to_me(None);
+            ui.data_mut(|data| data.insert_temp(begun, Begun::Before));
+        } else if response.changed() || !response.has_focus() {
+            ui.data_mut(|data| data.remove::<Begun>(begun));
+        }
+    }
 }
 
-fn phrase_row(ui: &mut Ui, desk: &mut Desk<'_>, list: List, index: usize, mut phrase: String, only: bool) {
+/// A phrase whose field is open but still empty.
+#[derive(Clone, Copy, PartialEq)]
+enum Begun {
+    Now,
+    Before,
+}
+
+fn phrase_row(
+    ui: &mut Ui,
+    desk: &mut Desk<'_>,
+    list: List,
+    index: usize,
+    mut phrase: String,
+    only: bool,
+) -> egui::Response {
     let of = list.of;
     let name = format!("{} {}", list.one, index + 1);
     ui.horizontal(|ui| {
@@ -95,10 +120,14 @@ fn phrase_row(ui: &mut Ui, desk: &mut Desk<'_>, list: List, index: usize, mut ph
         let width = ui.available_width() - ICON_BUTTON;
         let field = TextEdit::singleline(&mut phrase).hint_text("a phrase, {} is the object").margin(vec2(6.0, 4.0));
         let response = ui.add(field.desired_width(width).id_salt((list.one, index)));
-        if response.accessible_name(&name).on_hover_text(list.tooltip).changed() {
-            desk.edit(&name, move |recipe: &mut Recipe| {
-                if let Some(kept) = of(&mut recipe.prompts).get_mut(index) {
-                    *kept = phrase;
+        let response = response.accessible_name(&name).on_hover_text(list.tooltip);
+        if response.changed() {
+            desk.edit(&name, move |recipe: &mut Recipe| match of(&mut recipe.prompts) {
+                phrases if index == phrases.len() => phrases.push(phrase),
+                phrases => {
+                    if let Some(kept) = phrases.get_mut(index) {
+                        *kept = phrase;
+                    }
                 }
             });
         }
@@ -112,7 +141,9 @@ fn phrase_row(ui: &mut Ui, desk: &mut Desk<'_>, list: List, index: usize, mut ph
                 }
             });
         }
-    });
+        response
+    })
+    .inner
 }
 
 fn templates(ui: &mut Ui, desk: &mut Desk<'_>) {

@@ -14,6 +14,7 @@ const VALUE: f32 = 68.0;
 /// A row; see [`Self::show`].
 pub struct SliderRow<'a> {
     name: &'a str,
+    before: &'a str,
     unit: &'a str,
     tooltip: &'a str,
     range: RangeInclusive<f64>,
@@ -26,11 +27,17 @@ pub struct SliderRow<'a> {
 impl<'a> SliderRow<'a> {
     /// `tooltip` says what the number changes in the verdict.
     pub fn new(name: &'a str, range: RangeInclusive<f64>, tooltip: &'a str) -> Self {
-        Self { name, unit: "", tooltip, range, decimals: 2, step: None, logarithmic: false, default: None }
+        Self { name, before: "", unit: "", tooltip, range, decimals: 2, step: None, logarithmic: false, default: None }
     }
 
     pub fn unit(mut self, unit: &'a str) -> Self {
         self.unit = unit;
+        self
+    }
+
+    /// What stands before the number, e.g. `± `.
+    pub fn before(mut self, before: &'a str) -> Self {
+        self.before = before;
         self
     }
 
@@ -62,7 +69,8 @@ impl<'a> SliderRow<'a> {
         let changed_from_default = self.default.is_some_and(|default| (default - value).abs() > 1e-6);
         let tooltip = match self.default {
             Some(default) => {
-                format!("{}\nDouble click: back to {default:.*}{}.", self.tooltip, self.decimals, self.unit)
+                let Self { before, decimals, unit, .. } = self;
+                format!("{}\nDouble click: back to {before}{default:.decimals$}{unit}.", self.tooltip)
             }
             None => self.tooltip.to_owned(),
         };
@@ -84,12 +92,14 @@ impl<'a> SliderRow<'a> {
                 let mut number = DragValue::new(&mut new)
                     .range(self.range.clone())
                     .fixed_decimals(self.decimals)
+                    .prefix(self.before)
                     .suffix(self.unit)
                     .speed(self.step.unwrap_or((self.range.end() - self.range.start()) / 400.0))
                     .update_while_editing(false);
                 number = number.min_size(vec2(VALUE, 0.0));
                 ui.add(number).on_hover_text(&tooltip).accessible_name(format!("{} value", self.name));
-                ui.spacing_mut().slider_width = ui.available_width() - theme::GAP;
+                // A number of many digits takes from the slider, not from the panel.
+                ui.spacing_mut().slider_width = (ui.available_width() - theme::GAP).max(theme::GAP);
                 ui.spacing_mut().interact_size.y = theme::HANDLE;
                 let mut slider =
                     Slider::new(&mut new, self.range.clone()).show_value(false).logarithmic(self.logarithmic);

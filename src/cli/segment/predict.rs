@@ -54,6 +54,8 @@ struct Document<'a> {
     model: report::ModelIdentity,
     threshold: f32,
     photos: Vec<PhotoDocument>,
+    /// Stopped before every photo was segmented.
+    cancelled: bool,
     failures: Vec<FailureDocument>,
 }
 
