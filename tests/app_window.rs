@@ -14,7 +14,7 @@ use egui::{Key, Modifiers};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use hairline::anomaly::Verdict;
 use hairline::app::session::{Restored, Session, restore};
-use hairline::app::testing::{inspection, photo};
+use hairline::app::testing::{inspection, photo, view};
 use hairline::app::theme;
 use hairline::engine::{Event, Request};
 use hairline::photo::{Quality, QualityLimits};
@@ -139,6 +139,14 @@ fn a_threshold_on_its_slider_does_not_run_away() {
             let end = range(&driver).1;
             driver.harness.get_by_label(name).set_value_accesskit(end);
             driver.steps(2);
+            // What the engine answers: the threshold moved by hand is the one in force.
+            let recipe = driver.window().state.recipe.clone();
+            let mut view = view(0, &recipe);
+            let calibration = Arc::make_mut(&mut view.calibration);
+            calibration.image_threshold = recipe.image_threshold.unwrap_or(calibration.image_threshold);
+            calibration.pixel_threshold = recipe.pixel_threshold.unwrap_or(calibration.pixel_threshold);
+            driver.tell(Event::ViewJudged(Arc::new(view)));
+            driver.steps(1);
         }
         assert_eq!(range(&driver), before, "{name}");
     }
@@ -178,6 +186,29 @@ fn letters_typed_into_a_field_are_not_commands() {
     driver.key(Modifiers::NONE, Key::Escape);
     driver.key(Modifiers::NONE, Key::X);
     assert!(driver.window().state.photos.get(0).unwrap().decision.is_some());
+}
+
+#[test]
+fn a_slider_that_is_dragged_ends_the_typing() {
+    let mut driver = Driver::with_photos();
+    driver.harness.get_by_label("Object").focus();
+    driver.harness.run_steps(1);
+    let at = driver.harness.get_by_label("Overlay opacity").rect().center();
+    let button = |pos, pressed| egui::Event::PointerButton {
+        pos,
+        button: egui::PointerButton::Primary,
+        pressed,
+        modifiers: Modifiers::NONE,
+    };
+    let to = at + egui::vec2(12.0, 0.0);
+    for event in [egui::Event::PointerMoved(at), button(at, true), egui::Event::PointerMoved(to), button(to, false)] {
+        driver.harness.event(event);
+        driver.steps(1);
+    }
+    let object = driver.window().state.recipe.object.clone();
+    driver.key(Modifiers::NONE, Key::X);
+    assert!(driver.window().state.photos.get(0).unwrap().decision.is_some());
+    assert_eq!(driver.window().state.recipe.object, object);
 }
 
 #[test]

@@ -257,6 +257,8 @@ mod tests {
         assert_eq!(calibration.normalise_image(-3.0), 0.5);
         assert!(calibration.normalise_image(-2.9) > 0.5, "higher is still worse");
         assert!(calibration.normalise_pixel(-2.1) < 0.5);
+        let without = Calibration::new(&references(), &Recipe::default());
+        assert_eq!(calibration.calibrated, (without.image_threshold, without.pixel_threshold));
     }
 
     #[test]

@@ -221,6 +221,12 @@ impl Window {
     /// Everything that happened since the last frame.
     fn begin(&mut self, ctx: &egui::Context) {
         self.state.notices.now = ctx.time();
+        // A click beside a field ends the typing; so does a slider, or the next key would still go into the field.
+        if let (Some(dragged), Some(focused)) = (ctx.drag_started_id(), ctx.memory(egui::Memory::focused))
+            && dragged != focused
+        {
+            ctx.memory_mut(|memory| memory.surrender_focus(focused));
+        }
         if self.theme != Some(self.state.look.theme) {
             self.theme = Some(self.state.look.theme);
             theme::choose(ctx, self.state.look.theme);
