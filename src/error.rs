@@ -62,16 +62,22 @@ impl Error {
 
     /// An [`Error::Io`] for a failed operation on `path`, e.g. `Error::io("Cannot write the report", path, &source)`.
     pub fn io(what: &str, path: impl Into<PathBuf>, source: &std::io::Error) -> Self {
+        let path = path.into();
         let remedy = match source.kind() {
-            std::io::ErrorKind::NotFound => " Check the spelling of the path.",
-            std::io::ErrorKind::PermissionDenied => " Check the permissions, or choose another folder.",
+            std::io::ErrorKind::NotFound => " Check the spelling of the path.".to_owned(),
+            std::io::ErrorKind::PermissionDenied => " Check the permissions, or choose another folder.".to_owned(),
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-                " Free some space, or choose another disk."
+                " Free some space, or choose another disk.".to_owned()
             }
-            std::io::ErrorKind::ReadOnlyFilesystem => " Choose a folder on a disk that can be written to.",
-            _ => "",
+            std::io::ErrorKind::ReadOnlyFilesystem => " Choose a folder on a disk that can be written to.".to_owned(),
+            std::io::ErrorKind::NotADirectory => {
+                let in_the_way = path.ancestors().skip(1).find(|above| above.exists() && !above.is_dir());
+                in_the_way
+                    .map_or_else(String::new, |file| format!(" `{}` is a file: choose another folder.", file.display()))
+            }
+            _ => String::new(),
         };
-        Self::Io { message: format!("{what}: {source}.{remedy}"), path: Some(path.into()) }
+        Self::Io { message: format!("{what}: {source}.{remedy}"), path: Some(path) }
     }
 
     /// The same error with the file it concerns, unless one is named already.
@@ -100,6 +106,14 @@ mod tests {
     fn the_path_comes_last_and_is_not_overwritten() {
         let error = Error::input("The photo is empty (0 bytes). Export it again.").at("a/b.png").at("other.png");
         assert_eq!(error.to_string(), "The photo is empty (0 bytes). Export it again. [a/b.png]");
+    }
+
+    #[test]
+    fn a_file_in_the_place_of_a_folder_is_named() {
+        let source = std::io::Error::from(std::io::ErrorKind::NotADirectory);
+        let said =
+            Error::io("Cannot create the folder", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml/a/b"), &source);
+        assert!(said.to_string().contains("Cargo.toml` is a file: choose another folder. ["), "{said}");
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod app;
 pub mod bench;
 pub mod classify;
 pub mod cli;
+mod count;
 pub mod dataset;
 pub mod engine;
 pub mod error;

@@ -334,7 +334,7 @@ fn bad_tables_and_maps_are_named_by_file_and_line() {
     std::fs::remove_file(place.path("maps/b_map.npy")).unwrap();
     mask.save(place.path("maps/b_map.png")).unwrap();
     let run = place.run(&[&["metrics", "--scores", "s.csv", "--json"], &folders[..]].concat()).expect(0);
-    assert!(run.stderr.contains("1 anomalous photos have no mask"), "{}", run.stderr);
+    assert!(run.stderr.contains("1 anomalous photo has no mask"), "{}", run.stderr);
     assert_eq!(serde_json::from_str::<Value>(&run.stdout).unwrap()["pixel_auroc"], Value::Null);
 }
 

@@ -32,7 +32,7 @@ fn classification_writes_every_file_and_its_keys() {
     let place = two_classes();
     place.write("photos/odd/x.png", &png(40, 40));
     let run = place.run(&["classify", "photos", "--labels", "red,blue", "--out", "out", "--json"]).expect(0);
-    assert!(run.stderr.contains("sub-folder odd is no label; its 1 photos"), "{}", run.stderr);
+    assert!(run.stderr.contains("sub-folder odd is no label; 1 photo in it has no true class"), "{}", run.stderr);
     let metrics = place.json("out/metrics.json");
     assert_eq!(metrics, serde_json::from_str::<Value>(&run.stdout).unwrap(), "--json prints metrics.json");
     assert_eq!(metrics["labels"], serde_json::json!(["red", "blue"]));
@@ -132,6 +132,18 @@ fn words_views_models_and_an_earlier_run_can_be_compared() {
 }
 
 #[test]
+fn the_x_ray_says_that_it_knows_no_margin() {
+    let place = two_classes();
+    let told = |margin: &str| {
+        let words = ["classify", "photos", "--labels", "red,blue", "--out", "out", "--margin", margin];
+        place.run(&words).expect(0);
+        std::fs::read_to_string(place.path("out/report.txt")).unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    assert!(told("0.1").contains("right with everything, measured without the margin. Alone:"));
+    assert!(told("0").contains("right with everything. Alone:"));
+}
+
+#[test]
 fn wrong_values_say_what_and_the_remedy() {
     let place = two_classes();
     place.write("photos.csv", b"path,klass\n");
@@ -147,7 +159,22 @@ fn wrong_values_say_what_and_the_remedy() {
         (vec!["classify", "photos", "--labels", "red,blue", "--out", "out", "--temperature", "0"], 1, "above 0"),
         (vec!["classify", "photos", "--labels", "red,blue", "--out", "out", "--augment", "winks"], 2, "rotations"),
         (vec!["classify", "photos", "--labels", "red,blue", "--out", "out", "--prompts", "notes.ron"], 1, "notes.ron"),
+        (
+            vec!["classify", "photos", "--labels", "red,blue", "--out", "out", "--templates", "notes.ron"],
+            1,
+            "The templates cannot be read",
+        ),
         (vec!["classify", "photos", "--labels-from", "photos.csv", "--out", "out"], 1, "no column `label`"),
+        (
+            vec!["fusion", "predict", "photos", "--classifier", "c.safetensors", "--model", "org/absent"],
+            1,
+            "org/absent",
+        ),
+        (
+            vec!["fusion", "train", "photos", "--out", "d.safetensors", "--model", "pocket", "--models", "pocket"],
+            1,
+            "--models alone",
+        ),
         (vec!["fusion", "evaluate", "photos", "--out", "out", "--folds", "9"], 1, "no class has more than 6"),
         (vec!["fusion", "evaluate", "photos", "--out", "out", "--group", "("], 1, "no regular expression"),
         (vec!["fusion", "evaluate", "photos", "--out", "out", "--head", "oracle"], 2, "centroid or knn"),
@@ -157,7 +184,7 @@ fn wrong_values_say_what_and_the_remedy() {
         (
             vec!["fusion", "predict", "photos", "--classifier", "c.safetensors", "--models", "pocket,pocket"],
             1,
-            "1 backbones",
+            "1 backbone (pocket), but 2 are given",
         ),
     ] {
         let run = place.run(&arguments);

@@ -129,6 +129,19 @@ fn without_references_the_words_decide_and_the_report_says_so() {
 }
 
 #[test]
+fn a_photo_of_a_few_pixels_is_neither_judged_nor_a_reference() {
+    let place = Place::new();
+    place.write("least.png", &png(8, 8));
+    place.write("flat.png", &png(300, 7));
+    let run = place.run(&["inspect", "least.png", "flat.png", "--out", "out"]).expect(1);
+    assert!(run.stderr.contains("300 × 7 pixels") && run.stderr.contains("flat.png"), "{}", run.stderr);
+    assert!(place.path("out/least_heatmap.png").is_file() && !place.path("out/flat_heatmap.png").exists());
+    let run = place.run(&["inspect", "least.png", "--normal", "flat.png", "--out", "none"]).expect(1);
+    assert!(run.stderr.contains("300 × 7 pixels") && run.stderr.contains("flat.png"), "{}", run.stderr);
+    assert!(!place.path("none/least_heatmap.png").exists());
+}
+
+#[test]
 fn one_bad_photo_never_stops_a_batch() {
     let place = Place::new();
     let whole = png(64, 64);
@@ -146,16 +159,17 @@ fn one_bad_photo_never_stops_a_batch() {
     let results = place.json("out/results.json");
     let failed: Vec<&str> =
         results["failures"].as_array().unwrap().iter().map(|failure| failure["path"].as_str().unwrap()).collect();
-    for name in ["truncated.png", "empty.png", "text.png", "bomb.png", "absent.png"] {
+    for name in ["truncated.png", "empty.png", "text.png", "one.png", "bomb.png", "absent.png"] {
         assert!(failed.iter().any(|path| path.ends_with(name)), "{name} is missing among {failed:?}");
         assert!(run.stderr.contains(name), "stderr names {name}:\n{}", run.stderr);
     }
-    assert_eq!(failed.len(), 5, "{failed:?}");
+    assert_eq!(failed.len(), 6, "{failed:?}");
+    assert!(run.stderr.contains("1 × 1 pixels, too few to judge; each side needs 8."), "{}", run.stderr);
     let photos = results["photos"].as_array().unwrap();
-    assert_eq!(photos.len(), 4, "good, 1×1, CMYK and the animation: {}", run.stdout);
+    assert_eq!(photos.len(), 3, "good, CMYK and the animation: {}", run.stdout);
     let animation = photos.iter().find(|photo| photo["path"].as_str().unwrap().ends_with("40.gif")).unwrap();
     assert!(!animation["warnings"].as_array().unwrap().is_empty(), "only the first picture was read, and it says so");
-    for stem in ["good", "one", "cmyk-60x40", "animated-60x40"] {
+    for stem in ["good", "cmyk-60x40", "animated-60x40"] {
         assert!(place.path("out").join(format!("{stem}_heatmap.png")).is_file(), "{stem}");
     }
     assert!(place.names("out").iter().all(|name| !name.contains(".part")), "no litter");

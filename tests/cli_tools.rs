@@ -202,6 +202,73 @@ fn a_box_without_an_outline_is_no_empty_mask() {
 }
 
 #[test]
+fn an_annotation_that_fits_nothing_costs_its_own_photo() {
+    let place = Place::new();
+    let names = ["a.png", "b.png", "c.png"];
+    for name in names {
+        place.write(&format!("photos/{name}"), &png(53, 37));
+    }
+    let photo = |at: usize| serde_json::json!({"id": at, "file_name": names[at], "width": 53, "height": 37});
+    let annotation = |id: usize, photo: usize, category: usize, segmentation: serde_json::Value| serde_json::json!({"id": id, "image_id": photo, "category_id": category, "segmentation": segmentation});
+    let outline = serde_json::json!([[1, 1, 9, 1, 9, 9]]);
+    let write = |annotations: Vec<serde_json::Value>| {
+        let file = serde_json::json!({
+            "categories": [{"id": 1, "name": "dent"}, {"id": 2, "name": "scratch"}],
+            "images": [photo(0), photo(1), photo(2)],
+            "annotations": annotations,
+        });
+        place.write("coco.json", file.to_string().as_bytes());
+    };
+    let masks = |out: &str| {
+        place.run(&["segment", "masks", "--coco", "coco.json", "--images", "photos", "--out", out]).expect(1)
+    };
+    write(vec![
+        annotation(5, 0, 1, serde_json::json!({"size": [53, 37], "counts": [1961]})),
+        annotation(6, 1, 7, outline.clone()),
+        annotation(7, 9, 1, outline.clone()),
+        annotation(8, 2, 2, outline.clone()),
+    ]);
+    let run = masks("masks");
+    for words in [
+        "Annotation 5 of `a.png` is a mask of 37 × 53 pixels",
+        "Annotation 6 of `b.png` has the category 7",
+        "Annotation 7 belongs to photo 9",
+        "2 of 3 photos have no mask",
+        "2 masks written",
+    ] {
+        assert!(run.stderr.contains(words), "{words}: {}", run.stderr);
+    }
+    assert_eq!(
+        (place.names("masks/dent"), place.names("masks/scratch")),
+        (vec!["c_mask.png".into()], vec!["c_mask.png".into()])
+    );
+
+    write(vec![annotation(7, 9, 1, outline.clone()), annotation(8, 2, 2, outline)]);
+    let run = masks("more");
+    assert!(run.stderr.contains("1 annotation belongs to no photo"), "{}", run.stderr);
+    assert_eq!(place.names("more/dent").len(), 3);
+}
+
+#[test]
+fn a_model_is_refused_where_no_network_runs() {
+    let place = coco_place();
+    place.write("s.csv", b"path,label,score\na.png,normal,0.1\nb.png,anomalous,nan\n");
+    let masks = ["segment", "masks", "--coco", "annotations.json", "--images", "photos", "--out", "masks"];
+    for (arguments, verb) in [
+        (&masks[..], "segment masks"),
+        (&["metrics", "--scores", "s.csv"], "metrics"),
+        (&["synth", "--out", "parts"], "synth"),
+        (&["history", "list", "--history", "h.sqlite"], "history"),
+    ] {
+        let run = place.run(&[arguments, &["--model", "pocket"]].concat()).expect(1);
+        assert!(run.stderr.contains(&format!("`hairline {verb}` uses no network")), "{}", run.stderr);
+    }
+    assert!(!place.path("masks").exists() && !place.path("parts").exists());
+    let run = place.run(&["metrics", "--scores", "s.csv"]).expect(1);
+    assert!(run.stderr.contains("Line 3: the score is `nan`, no finite number. Correct it, or"), "{}", run.stderr);
+}
+
+#[test]
 fn a_folder_of_photos_that_is_not_there_is_named_before_training() {
     let place = Place::new();
     place.write("train.csv", b"image_path,text\na.png,a cap\n");

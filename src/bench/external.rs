@@ -198,17 +198,15 @@ fn read_rows(path: &Path) -> Result<Vec<Row>> {
             "anomalous" => true,
             other => return Err(wrong(format!("the label is `{other}`. Use `normal` or `anomalous`."))),
         };
-        let score = field(score_at)
-            .parse()
-            .ok()
-            .filter(|score: &f64| score.is_finite())
-            .ok_or_else(|| wrong(format!("the score is `{}`, no finite number.", field(score_at))))?;
+        let score = field(score_at).parse().ok().filter(|score: &f64| score.is_finite()).ok_or_else(|| {
+            wrong(format!("the score is `{}`, no finite number. Correct it, or leave the row out.", field(score_at)))
+        })?;
         let photo = PathBuf::from(field(path_at));
         if photo.file_stem().is_none() {
-            return Err(wrong(format!("`{}` names no photo.", field(path_at))));
+            return Err(wrong(format!("`{}` names no photo. Correct the path.", field(path_at))));
         }
         if !seen.insert(photo.clone()) {
-            return Err(wrong(format!("{} is listed twice.", photo.display())));
+            return Err(wrong(format!("{} is listed twice. Leave one of the rows out.", photo.display())));
         }
         rows.push(Row { path: photo, anomalous, score, line });
     }

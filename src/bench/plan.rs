@@ -8,6 +8,7 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 
 use super::protocol::Protocol;
+use crate::count::count;
 use crate::dataset::choose;
 use crate::dataset::mvtec::{self, MvtecClass};
 use crate::model::ModelSource;
@@ -127,9 +128,9 @@ impl Plan {
         let most = most.max().unwrap_or(0) as usize;
         for class in classes.iter().filter(|class| class.train.len() < most) {
             notes.push(format!(
-                "{} has {} reference photos; where more are asked for, all of them are used.",
+                "{} has {}; where more are asked for, all of them are used.",
                 class.name,
-                class.train.len()
+                count(class.train.len(), "reference photo", "reference photos")
             ));
         }
         if let [run] = &mut runs[..] {

@@ -11,6 +11,7 @@ use super::class::{Collector, Frame, Measured, Through, Trouble};
 use super::plan::{Plan, RunPlan};
 use super::results::{ClassResult, FailedFile, FigureSet, RunResult, ScoredPhoto};
 use super::{files, store};
+use crate::count::count;
 use crate::dataset::mvtec::MvtecClass;
 use crate::engine::{Engine, EngineOptions, Event, JobId, PhotoId, PhotoRef, Request, Stage};
 use crate::report::{self, ModelIdentity};
@@ -184,8 +185,9 @@ impl Session<'_> {
         let unmasked = class.test.iter().filter(|photo| photo.anomalous() && photo.mask.is_none()).count();
         if frame.masks && unmasked > 0 {
             self.tell(BenchEvent::Warned(format!(
-                "{}: {unmasked} anomalous photos have no mask; their pixels are left out.",
-                class.name
+                "{}: {} no mask; their pixels are left out.",
+                class.name,
+                count(unmasked, "anomalous photo has", "anomalous photos have")
             )))?;
         }
         self.follow(recipe.clone())?;

@@ -9,6 +9,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::features::Features;
 use super::head::{HeadOptions, Pipeline};
+use crate::count::count;
 use crate::{Error, Result};
 
 /// How photos are dealt to folds.
@@ -39,7 +40,8 @@ pub fn assign_folds(truth: &[usize], groups: Option<&[usize]>, options: &FoldOpt
     let largest = class_counts(truth).into_iter().max().unwrap_or(0);
     if largest < folds {
         return Err(Error::input(format!(
-            "{folds} folds were asked for, but no class has more than {largest} photos. Use fewer folds or add photos."
+            "{folds} folds were asked for, but no class has more than {}. Use fewer folds or add photos.",
+            count(largest, "photo", "photos")
         )));
     }
     match groups {

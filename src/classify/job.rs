@@ -75,7 +75,7 @@ pub fn embed(
     };
     let device = lab.device()?;
     let in_views = |photo: &LabelledPhoto| -> Result<(u32, u32, Vec<f32>)> {
-        let opened = Photo::open(&photo.path)?;
+        let opened = Photo::open_to_judge(&photo.path)?;
         let looks = views(&opened, augmentations);
         let prepared =
             looks.iter().map(|view| network.prepare(view, Geometry::Reference)).collect::<Result<Vec<_>>>()?;

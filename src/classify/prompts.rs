@@ -48,7 +48,7 @@ impl LabelPrompts {
     /// [`Error::Input`] naming the file: not readable as RON, a label that is not among the labels, or without a phrase.
     pub fn read_phrases(&mut self, path: &Path) -> Result<()> {
         let wrong = |message: String| Err(Error::input(message).at(path));
-        let file: PhraseFile = read_ron(path, "a map such as {\"good\": [\"flawless {}\"]}")?;
+        let file: PhraseFile = read_ron(path, "prompts", "a map such as {\"good\": [\"flawless {}\"]}")?;
         let take_all = self.labels.is_empty();
         let mut seen = HashSet::new();
         for (label, phrases) in file.0 {
@@ -76,7 +76,7 @@ impl LabelPrompts {
     /// # Errors
     /// [`Error::Input`] naming the file that is no such list or empty.
     pub fn read_templates(&mut self, path: &Path) -> Result<()> {
-        self.templates = read_ron(path, "a list such as [\"a photo of a {}.\"]")?;
+        self.templates = read_ron(path, "templates", "a list such as [\"a photo of a {}.\"]")?;
         self.check().map_err(|error| error.at(path))
     }
 
@@ -183,9 +183,9 @@ fn write_ron(value: &impl Serialize) -> Result<String> {
     text.map(|text| text + "\n").map_err(|e| Error::bug(format!("the prompts cannot be written as RON ({e}).")))
 }
 
-fn read_ron<T: serde::de::DeserializeOwned>(path: &Path, form: &str) -> Result<T> {
-    let text = std::fs::read_to_string(path).map_err(|e| Error::io("Cannot read the prompts", path, &e))?;
-    ron::from_str(&text).map_err(|e| Error::input(format!("The prompts cannot be read ({e}). Write {form}.")).at(path))
+fn read_ron<T: serde::de::DeserializeOwned>(path: &Path, what: &str, form: &str) -> Result<T> {
+    let text = std::fs::read_to_string(path).map_err(|e| Error::io(&format!("Cannot read the {what}"), path, &e))?;
+    ron::from_str(&text).map_err(|e| Error::input(format!("The {what} cannot be read ({e}). Write {form}.")).at(path))
 }
 
 #[cfg(test)]
@@ -205,6 +205,8 @@ mod tests {
         std::fs::write(&templates, r#"["a {}.", "one {}!"]"#).unwrap();
         let mut prompts = LabelPrompts::new(&labels(&["cut_edge", "crack"]));
         prompts.read_phrases(&phrases).unwrap();
+        let said = prompts.read_templates(&phrases).unwrap_err().to_string();
+        assert!(said.starts_with("The templates cannot be read"), "{said}");
         prompts.read_templates(&templates).unwrap_err();
         prompts.object = "tile".into();
         prompts.read_templates(&templates).unwrap();

@@ -13,6 +13,7 @@ use super::features::Features;
 use super::head::{Centroid, Head, HeadKind, Knn, Pipeline};
 use super::logistic::Logistic;
 use super::scaler::Scaler;
+use crate::count::count;
 use crate::photo::hex;
 use crate::report::write_file;
 use crate::{Error, Result};
@@ -200,10 +201,10 @@ impl Classifier {
     pub fn check_backbones(&self, loaded: &[BackboneIdentity]) -> Result<()> {
         if loaded.len() != self.backbones.len() {
             return Err(Error::input(format!(
-                "The classifier was trained on {} backbones ({}), {} are given. Give the same ones in the same order.",
-                self.backbones.len(),
+                "The classifier was trained on {} ({}), but {} given. Give the same ones in the same order.",
+                count(self.backbones.len(), "backbone", "backbones"),
                 self.backbones.iter().map(|backbone| backbone.id.as_str()).collect::<Vec<_>>().join(", "),
-                loaded.len()
+                count(loaded.len(), "is", "are")
             )));
         }
         for (trained, given) in self.backbones.iter().zip(loaded) {

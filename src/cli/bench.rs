@@ -11,6 +11,7 @@ use super::{Common, interrupt};
 use crate::bench::files::{JointDocument, RunDocument};
 use crate::bench::results::groups;
 use crate::bench::{self, BenchEvent, FigureSet, Matrix, Outcome, Plan, Protocol, RunResult, Shots};
+use crate::count::count;
 use crate::engine::EngineOptions;
 use crate::gpu::linear::Precision;
 use crate::recipe::Method;
@@ -98,15 +99,18 @@ pub fn run(args: BenchArgs, common: &Common, console: &Console) -> Result<()> {
         options.cache_dir = None;
         options.memory_budget = 0;
     }
-    let mut watch = Watch { console, progress: None, tables: !args.json, several: plan.runs.len() > 1 };
+    let mut watch = Watch { console, progress: None, tables: !args.json, several: plan.runs.len() > 1, kept: false };
     let outcome = bench::run(&plan, options, &mut |event| {
         watch.event(event);
         !interrupt::wanted()
     });
+    let kept = watch.kept;
     drop(watch);
     let outcome = match outcome {
         Err(Error::Cancelled) => {
-            console.note("Finished classes are kept: the same command goes on from there.");
+            if kept {
+                console.note("Finished classes are kept: the same command goes on from there.");
+            }
             return Err(Error::Cancelled);
         }
         other => other?,
@@ -142,6 +146,8 @@ struct Watch<'a> {
     tables: bool,
     /// There is more than one run.
     several: bool,
+    /// A class is finished, now or by an earlier run.
+    kept: bool,
 }
 
 impl Watch<'_> {
@@ -154,6 +160,7 @@ impl Watch<'_> {
                 }
             }
             BenchEvent::ClassKept(class) => {
+                self.kept = true;
                 self.progress = None;
                 self.console.note(format!("{}: measured before, taken over", class.figures.name));
                 for failure in &class.failures {
@@ -162,7 +169,7 @@ impl Watch<'_> {
             }
             BenchEvent::ClassStarted { class, photos } => {
                 self.progress = None;
-                self.console.note(format!("{class}: {photos} photos"));
+                self.console.note(format!("{class}: {}", count(photos, "photo", "photos")));
             }
             BenchEvent::Preparing { stage, done, total } => self.count(stage_words(stage), done, total),
             BenchEvent::PhotoMeasured { done, total, .. } => self.count("photos measured", done, total),
@@ -171,7 +178,10 @@ impl Watch<'_> {
                 let console = self.console;
                 self.aside(|| console.warn(warning));
             }
-            BenchEvent::ClassFinished(_) => self.progress = None,
+            BenchEvent::ClassFinished(_) => {
+                self.kept = true;
+                self.progress = None;
+            }
             BenchEvent::RunFinished(run) => {
                 self.progress = None;
                 if self.tables {

@@ -11,6 +11,7 @@ use super::lab::Bench;
 use super::{Common, interrupt};
 use crate::classify::job::{self, Embedding};
 use crate::classify::{Augmentation, Classification, LabelPrompts, TextBank};
+use crate::count::count;
 use crate::dataset::export::{ExportFormat, ExportSet};
 use crate::dataset::labels::{self, LabelledPhoto};
 use crate::model::ModelSource;
@@ -142,10 +143,11 @@ fn photos(
         }
         labels::apply(&mut found.photos, &given);
     } else {
-        for (folder, count) in &found.other_folders {
+        for (folder, photos) in &found.other_folders {
             console.note(format!(
-                "The sub-folder {} is no label; its {count} photos have no true class.",
-                folder.display()
+                "The sub-folder {} is no label; {} no true class.",
+                folder.display(),
+                count(*photos, "photo in it has", "photos in it have")
             ));
         }
     }
@@ -217,6 +219,7 @@ fn one_model(
         classification,
         models: vec![ModelIdentity { id: embedded.backbone.id, sha256: embedded.backbone.sha256 }],
         device: embedded.device,
+        margin: args.margin,
         settings: job::settings(prompts, temperature, args.margin, &args.augment),
         prompts: Some(prompts.clone()),
         failures: failures.iter().cloned().chain(unread).collect(),
@@ -264,7 +267,7 @@ pub fn model_names(run: &ClassificationRun) -> String {
 
 /// One line for stderr.
 pub fn in_short(run: &ClassificationRun, folder: &Path) -> String {
-    let photos = run.classification.photos.len();
+    let photos = count(run.classification.photos.len(), "photo", "photos");
     let figures = run.figures.as_ref().map_or_else(
         || "true classes unknown".to_owned(),
         |figures| {
@@ -272,7 +275,7 @@ pub fn in_short(run: &ClassificationRun, folder: &Path) -> String {
             format!("accuracy {:.3}, macro F1 {:.3}", report.accuracy, report.macro_average.f1)
         },
     );
-    format!("{}: {photos} photos, {figures}. Results: {}", model_names(run), folder.join("report.txt").display())
+    format!("{}: {photos}, {figures}. Results: {}", model_names(run), folder.join("report.txt").display())
 }
 
 /// Data to stdout: a row per photo and model, or the metrics as one JSON document.

@@ -14,6 +14,7 @@ use super::{Common, interrupt};
 use crate::classify::fusion::{self, FusedPhotos};
 use crate::classify::job::{self, Embedding};
 use crate::classify::{ClassWeight, Classifier, FoldOptions, HeadKind, HeadOptions, LogisticOptions};
+use crate::count::count;
 use crate::dataset::export::{ExportFormat, ExportSet};
 use crate::dataset::labels::{self, LabelledPhoto};
 use crate::photo::{Failure, find_photos};
@@ -128,7 +129,7 @@ struct PredictArgs {
     /// The trained classifier
     #[arg(long, value_name = "MODEL.safetensors")]
     classifier: PathBuf,
-    /// Where its backbones are now, in its order [default: where they were in training]
+    /// Where its backbones are now, in its order; a single one also as --model [default: where they were in training]
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     models: Vec<String>,
     /// Folder for predictions.csv and the other files [default: only stdout]
@@ -204,6 +205,18 @@ impl Gathered {
     }
 }
 
+/// The backbones that `--models` names, or the one of `--model`.
+fn models_of(models: &[String], common: &Common) -> Result<Option<Vec<String>>> {
+    match (models, &common.model) {
+        ([], None) => Ok(None),
+        ([], Some(model)) => Ok(Some(vec![model.clone()])),
+        (models, None) => Ok(Some(models.to_vec())),
+        (_, Some(_)) => {
+            Err(Error::input("--model and --models both name the networks. Give all of them to --models alone."))
+        }
+    }
+}
+
 /// The labelled photos that `args` name, `adjust`ed, and embedded with every backbone.
 fn gather(
     args: &PhotosArgs,
@@ -224,14 +237,11 @@ fn gather(
     let all = photos.len();
     photos.retain(|photo| photo.label.as_ref().is_some_and(|label| wanted.is_none_or(|wanted| wanted.contains(label))));
     if photos.len() < all {
-        console.note(format!("{} photos without a label are left out.", all - photos.len()));
+        let unlabelled = count(all - photos.len(), "photo without a label is", "photos without a label are");
+        console.note(format!("{unlabelled} left out."));
     }
     adjust(&mut photos)?;
-    let models = match (&args.models[..], &common.model) {
-        ([], Some(model)) => vec![model.clone()],
-        ([], None) => vec!["pocket".to_owned()],
-        (models, _) => models.to_vec(),
-    };
+    let models = models_of(&args.models, common)?.unwrap_or_else(|| vec!["pocket".to_owned()]);
     check_models(&models)?;
     let mut bench = Bench::start(common, !args.no_cache, console)?;
     let (fused, mut failures, device) = embed(&mut bench, &models, &photos, args.normalise)?;
@@ -323,7 +333,8 @@ fn group(args: &EvaluateArgs, photos: &mut [LabelledPhoto], console: &Console) -
         }
         if without > 0 {
             console.warn(format!(
-                "--group finds nothing in {without} paths; each of those photos counts as its own part."
+                "--group finds nothing in {}; each of those photos counts as its own part.",
+                count(without, "path", "paths")
             ));
         }
     } else if !args.group_folders && args.photos.labels_from.is_none() {
@@ -352,11 +363,11 @@ fn train(args: &TrainArgs, common: &Common, console: &Console) -> Result<()> {
     classifier.save(&args.out)?;
     let backbones: Vec<&str> = classifier.backbones.iter().map(|backbone| backbone.id.as_str()).collect();
     console.note(format!(
-        "A classifier of {} labels ({}) over {}, learned from {} photos, written to {}",
+        "A classifier of {} labels ({}) over {}, learned from {}, written to {}",
         classifier.labels.len(),
         classifier.labels.join(", "),
         backbones.join(" + "),
-        gathered.fused.photos.len(),
+        count(gathered.fused.photos.len(), "photo", "photos"),
         args.out.display()
     ));
     failed_in_training(gathered.failures.len())
@@ -376,11 +387,8 @@ fn predict(args: &PredictArgs, common: &Common, console: &Console) -> Result<()>
     if let Some(out) = &args.out {
         report::create_folder(out)?;
     }
-    let models = if args.models.is_empty() {
-        classifier.backbones.iter().map(|backbone| backbone.name.clone()).collect()
-    } else {
-        args.models.clone()
-    };
+    let trained_on = || classifier.backbones.iter().map(|backbone| backbone.name.clone()).collect();
+    let models = models_of(&args.models, common)?.unwrap_or_else(trained_on);
     let (mut photos, mut failures) = (Vec::new(), Vec::new());
     for path in &args.paths {
         if path.is_dir() {

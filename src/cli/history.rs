@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::console::Console;
 use crate::anomaly::Verdict;
+use crate::count::count;
 use crate::history::{self, Correction, Entry, ExportFormat, Filter, History, moment};
 use crate::{Error, Result, report};
 
@@ -151,9 +152,9 @@ pub fn run(args: HistoryArgs, console: &Console) -> Result<()> {
                 outcome = history::export(&mut history, &filter, format, file);
                 outcome.as_ref().map(|_| ()).map_err(|error| std::io::Error::other(error.to_string()))
             });
-            let count = outcome?;
+            let verdicts = count(outcome?, "verdict", "verdicts");
             written?;
-            console.note(format!("{count} verdicts written to {}", out.display()));
+            console.note(format!("{verdicts} written to {}", out.display()));
             Ok(())
         }
     }

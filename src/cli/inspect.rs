@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use super::console::{Console, Progress};
 use super::{Common, absolute, interrupt};
 use crate::anomaly::{Inspection, Verdict};
+use crate::count::count;
 use crate::dataset::choose;
 use crate::dataset::export::{ExportFormat, ExportSet};
 use crate::engine::{Engine, EngineOptions, Event, PhotoId, PhotoRef, Request, Stage};
@@ -378,7 +379,8 @@ impl Job {
                 Event::MemoryBuilt { references, patches, kept, failures } => {
                     progress = None;
                     if references > 0 {
-                        console.note(format!("{references} reference photos, {kept} of {patches} patches kept"));
+                        let references = count(references, "reference photo", "reference photos");
+                        console.note(format!("{references}, {kept} of {patches} patches kept"));
                     }
                     note_failures(&failures);
                     outcome.failures.extend(failures);

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::console::{Console, Progress};
 use super::segment::train::precision;
 use super::{Common, interrupt};
+use crate::count::count;
 use crate::matching::{BadRow, read_pairs};
 use crate::model::{ClipModel, ModelSource};
 use crate::report::ModelIdentity;
@@ -155,15 +156,15 @@ pub fn run(args: &TrainArgs, common: &Common, console: &Console) -> Result<()> {
     let source = ModelSource::resolve(common.model.as_deref().unwrap_or(crate::model::POCKET))?;
     let base = ClipModel::load(&source, &compute.device)?;
     console.note(format!(
-        "Model {} on {} in {}; {} pairs of {} photos and {} texts to learn from, {} mismatches, {} pairs to judge on",
+        "Model {} on {} in {}; {} of {} and {} to learn from, {}, {} to judge on",
         base.info().id,
         compute.name,
         settings.precision,
-        learned.matches.len(),
-        learned.photos.len(),
-        learned.texts.len(),
-        learned.mismatches.len(),
-        judged.as_ref().map_or(0, |set| set.matches.len())
+        count(learned.matches.len(), "pair", "pairs"),
+        count(learned.photos.len(), "photo", "photos"),
+        count(learned.texts.len(), "text", "texts"),
+        count(learned.mismatches.len(), "mismatch", "mismatches"),
+        count(judged.as_ref().map_or(0, |set| set.matches.len()), "pair", "pairs")
     ));
     let outcome = learn(&base, &learned, judged.as_ref(), &settings, args, console)?;
     let summary = Summary {
@@ -186,7 +187,8 @@ pub fn run(args: &TrainArgs, common: &Common, console: &Console) -> Result<()> {
     if failed == 0 {
         return Ok(());
     }
-    Err(Error::input(format!("{failed} rows could not be used. The model was trained on the others.")))
+    let rows = count(failed, "row", "rows");
+    Err(Error::input(format!("{rows} could not be used. The model was trained on the others.")))
 }
 
 /// Trains, with progress on the console.
@@ -234,18 +236,23 @@ fn name_bad_rows(path: &Path, set: &PairSet, console: &Console) {
     }
     if set.bad.len() > NAMED {
         Console::failure(&Error::input(format!(
-            "{} more rows of {}, named in summary.json.",
-            set.bad.len() - NAMED,
+            "{} of {}, named in summary.json.",
+            count(set.bad.len() - NAMED, "more row", "more rows"),
             path.display()
         )));
     }
     if set.repeated > 0 {
-        console.note(format!("{} rows of {} repeat another one and count once.", set.repeated, path.display()));
+        let (rows, repeat) = if set.repeated == 1 {
+            ("row", "repeats another one and counts")
+        } else {
+            ("rows", "repeat another one and count")
+        };
+        console.note(format!("{} {rows} of {} {repeat} once.", set.repeated, path.display()));
     }
     if set.idle() > 0 {
         console.warn(format!(
-            "{} mismatch rows of {} teach nothing: neither their photo nor their text occurs in a row that fits.",
-            set.idle(),
+            "Nothing is learned from {} of {}: neither photo nor text occurs in a row that fits.",
+            count(set.idle(), "mismatch row", "mismatch rows"),
             path.display()
         ));
     }
@@ -278,7 +285,8 @@ fn conclude(outcome: &MatchTrained, pocket: bool, console: &Console) {
         );
     }
     if outcome.skipped_steps > 0 {
-        console.note(format!("{} steps were left out: f16 had no room for their gradients.", outcome.skipped_steps));
+        let steps = count(outcome.skipped_steps as usize, "step was", "steps were");
+        console.note(format!("{steps} left out: f16 had no room for the gradients."));
     }
     if let Some(speed) = outcome.pairs_per_second {
         console.note(format!("{speed:.1} pairs trained per second"));

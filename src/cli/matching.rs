@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::console::Console;
 use super::lab::Bench;
 use super::{Common, absolute, interrupt, match_train};
+use crate::count::count;
 use crate::engine::Lab;
 use crate::matching::{
     BANDS, BadRow, Band, Choice, ClaimKind, ClaimOutcome, DEFAULT_THRESHOLD, DescriptionMatch, LENIENT_THRESHOLD,
@@ -328,9 +329,10 @@ fn batch_test(args: BatchArgs, common: &Common, console: &Console) -> Result<()>
         }
     })?;
     if resumed > 0 {
-        console.note(format!("{resumed} rows were done already by an earlier run."));
+        console.note(format!("{} done already by an earlier run.", count(resumed, "row was", "rows were")));
     }
-    console.note(format!("{} photos and {} texts went through the network.", encoded.0, encoded.1));
+    let (photos, texts) = (count(encoded.0, "photo", "photos"), count(encoded.1, "text", "texts"));
+    console.note(format!("{photos} and {texts} went through the network."));
     name_failures(&summary.failures);
     if args.json {
         Console::print_json(&summary)?;
@@ -352,14 +354,15 @@ fn name_failures(bad: &[BadRow]) {
         Console::failure(&Error::input(format!("line {}: {}", row.line, row.error)));
     }
     if bad.len() > NAMED {
-        Console::failure(&Error::input(format!("{} more rows, named in the results.", bad.len() - NAMED)));
+        let more = count(bad.len() - NAMED, "more row", "more rows");
+        Console::failure(&Error::input(format!("{more}, named in the results.")));
     }
 }
 
 fn print_summary(summary: &TableSummary) {
     let mut lines = vec![format!(
-        "{} rows, {} match at {:.3}, {} do not, {} failed",
-        summary.rows + summary.failed,
+        "{}, {} match at {:.3}, {} do not, {} failed",
+        count(summary.rows + summary.failed, "row", "rows"),
         summary.matched,
         summary.threshold,
         summary.rows - summary.matched,
@@ -370,8 +373,9 @@ fn print_summary(summary: &TableSummary) {
         let [[hits, missed], [false_hits, rejected]] = at.confusion;
         let auroc = evaluation.auroc.map_or_else(|| "–".to_owned(), |auroc| format!("{auroc:.3}"));
         lines.push(format!(
-            "AUROC {auroc}   {} matches, {} mismatches labelled",
-            evaluation.matches, evaluation.mismatches
+            "AUROC {auroc}   {}, {} labelled",
+            count(evaluation.matches, "match", "matches"),
+            count(evaluation.mismatches, "mismatch", "mismatches")
         ));
         lines.push(format!(
             "at {:.3}: precision {:.3}, recall {:.3}, F1 {:.3}, accuracy {:.3}",

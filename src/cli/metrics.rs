@@ -9,6 +9,7 @@ use super::interrupt;
 use crate::Result;
 use crate::bench::FigureSet;
 use crate::bench::external::{External, ExternalFigures, measure_files};
+use crate::count::count;
 
 /// Arguments of `hairline metrics`.
 #[derive(Clone, Debug, Args)]
@@ -38,8 +39,8 @@ pub fn run(args: MetricsArgs, console: &Console) -> Result<()> {
     })?;
     drop(progress);
     if figures.n_unmasked > 0 {
-        console
-            .warn(format!("{} anomalous photos have no mask: all their pixels count as normal.", figures.n_unmasked));
+        let unmasked = count(figures.n_unmasked, "anomalous photo has", "anomalous photos have");
+        console.warn(format!("{unmasked} no mask: all pixels count as normal there."));
     }
     if args.json {
         return Console::print_json(&figures);
@@ -74,7 +75,11 @@ fn print_table(figures: &ExternalFigures, pixels: bool) {
         ));
     }
     let normal = figures.n_test - figures.n_anomalous;
-    lines.push(format!("{normal} normal and {} anomalous photos, {} regions", figures.n_anomalous, figures.n_regions));
+    let (anomalous, regions) = (
+        count(figures.n_anomalous, "anomalous photo", "anomalous photos"),
+        count(figures.n_regions, "region", "regions"),
+    );
+    lines.push(format!("{normal} normal and {anomalous}, {regions}"));
     for line in lines {
         if !Console::print(&line) {
             return;

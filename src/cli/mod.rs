@@ -49,7 +49,8 @@ struct Cli {
 /// Flags that every command understands.
 #[derive(Clone, Debug, Args)]
 struct Common {
-    /// Catalogue id, a folder in the Hugging Face layout, or a timm ViT's safetensors file [default: the embedded `pocket`]
+    /// Catalogue id, a folder in the Hugging Face layout, or a timm ViT's safetensors file [default: the embedded `pocket`, for
+    /// segment `pocket-seg`]
     #[arg(long, global = true, value_name = "ID|DIR", help_heading = "Common options")]
     model: Option<String>,
     /// Where networks run: auto, cpu or gpu
@@ -149,16 +150,33 @@ fn run(cli: Cli, console: &Console) -> Result<()> {
         Some(Command::Classify(args)) => classify::run(args, &common, console),
         Some(Command::Fusion(args)) => fusion::run(args, &common, console),
         Some(Command::Bench(args)) => bench::run(args, &common, console),
-        Some(Command::Metrics(args)) => metrics::run(args, console),
+        Some(Command::Metrics(args)) => {
+            without_model(&common, "metrics")?;
+            metrics::run(args, console)
+        }
         Some(Command::Match(args)) => matching::run(args, &common, console),
         Some(Command::Embed(args)) => embed::run(args, &common, console),
         Some(Command::Tokens(args)) => tokens::run(args, &common),
-        Some(Command::Synth(args)) => synth::run(args, &common, console),
+        Some(Command::Synth(args)) => {
+            without_model(&common, "synth")?;
+            synth::run(args, &common, console)
+        }
         Some(Command::Segment(args)) => segment::run(args, &common, console),
-        Some(Command::History(args)) => history::run(args, console),
+        Some(Command::History(args)) => {
+            without_model(&common, "history")?;
+            history::run(args, console)
+        }
         Some(Command::Serve(args)) => serve::run(args, &common),
         Some(Command::Models(args)) => models::run(args, console),
     }
+}
+
+/// Refuses `--model` where no network runs, so that nobody takes it for used.
+fn without_model(common: &Common, verb: &str) -> Result<()> {
+    if common.model.is_none() {
+        return Ok(());
+    }
+    Err(Error::input(format!("`hairline {verb}` uses no network, so it has no model. Leave out --model.")))
 }
 
 /// The paths, made absolute, so that a recipe means the same from another folder.

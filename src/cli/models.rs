@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::console::Console;
 use super::interrupt;
+use crate::count::count;
 use crate::model::catalog::{self, CatalogEntry};
 use crate::model::hub::{self, Hub};
 use crate::model::{Backbone, ClipSegModel, ModelSource, POCKET, POCKET_SEG, models_dir};
@@ -157,7 +158,7 @@ fn pull(id: &str, console: &Console) -> Result<()> {
     })?;
     drop(current);
     let files = hub::verify(&folder)?;
-    console.note(format!("{files} files complete and verified."));
+    console.note(format!("{} complete and verified.", count(files, "file", "files")));
     Console::print(&folder.display().to_string());
     Ok(())
 }
@@ -181,7 +182,7 @@ fn verify(id: Option<String>, console: &Console) -> Result<()> {
     for model in models {
         match hub::verify(&model.folder) {
             Ok(files) => {
-                Console::print(&format!("{}  {files} files as downloaded", model.id));
+                Console::print(&format!("{}  {} as downloaded", model.id, count(files, "file", "files")));
             }
             Err(error) => {
                 damaged += 1;

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::console::Console;
 use super::{Common, interrupt};
+use crate::count::count;
 use crate::dataset::synth::{SynthOptions, write_dataset};
 use crate::{Result, report};
 
@@ -54,10 +55,10 @@ pub fn run(args: SynthArgs, common: &Common, console: &Console) -> Result<()> {
     })?;
     drop(progress);
     console.note(format!(
-        "{} classes, {} photos, {} masks written to {}",
-        summary.classes,
-        summary.photos,
-        summary.masks,
+        "{}, {}, {} written to {}",
+        count(summary.classes, "class", "classes"),
+        count(summary.photos, "photo", "photos"),
+        count(summary.masks, "mask", "masks"),
         options.out.display()
     ));
     Ok(())

@@ -66,12 +66,14 @@ enum Counts {
     Packed(String),
 }
 
-/// An annotation file, checked: every annotation belongs to a photo and a category, and its size is the photo's.
+/// An annotation file. An annotation that cannot be used costs its own photo, when that photo's masks are asked for.
 #[derive(Debug)]
 pub struct CocoMasks {
     pub images: Vec<Image>,
     /// By name.
     pub categories: Vec<Category>,
+    /// Annotations of photos that the file does not list, as errors. They belong to no mask.
+    pub strays: Vec<Error>,
     annotations: HashMap<u64, Vec<Annotation>>,
     crowds: bool,
     path: PathBuf,
@@ -81,7 +83,7 @@ impl CocoMasks {
     /// Reads and checks `path`. Regions marked as crowds count when `crowds` says so.
     ///
     /// # Errors
-    /// [`Error::Io`], or [`Error::Input`] naming the annotation that is wrong.
+    /// [`Error::Io`], or [`Error::Input`] for what is no annotation file, or whose photos are described wrongly.
     pub fn open(path: &Path, crowds: bool) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|e| Error::io("Cannot read the annotations", path, &e))?;
         Self::parse(path, &text, crowds).map_err(|error| error.at(path))
@@ -106,38 +108,37 @@ impl CocoMasks {
             }
         }
         let mut of_image: HashMap<u64, Vec<Annotation>> = HashMap::new();
+        let mut strays = Vec::new();
         for annotation in annotations {
-            let Annotation { id, image_id, category_id, .. } = annotation;
-            let Some(image) = seen.get(&image_id) else {
-                return Err(Error::input(format!("Annotation {id} belongs to photo {image_id}, which is not there.")));
-            };
-            if !categories.iter().any(|category| category.id == category_id) {
-                let message = format!("Annotation {id} has the category {category_id}, which is not there.");
-                return Err(Error::input(message));
+            let Annotation { id, image_id, .. } = annotation;
+            if seen.contains_key(&image_id) {
+                of_image.entry(image_id).or_default().push(annotation);
+            } else {
+                let message = format!(
+                    "Annotation {id} belongs to photo {image_id}, which the file does not list. Add the photo, or remove \
+                     the annotation."
+                );
+                strays.push(Error::input(message).at(path));
             }
-            if let Outline(Ok(Segmentation::Runs { height, width, .. })) = &annotation.segmentation
-                && (*height, *width) != (image.height, image.width)
-            {
-                return Err(Error::input(format!(
-                    "Annotation {id} is a mask of {width} × {height} pixels, but its photo `{}` has {} × {}.",
-                    image.file_name, image.width, image.height
-                )));
-            }
-            of_image.entry(image_id).or_default().push(annotation);
         }
         categories.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(Self { images, categories, annotations: of_image, crowds, path: path.to_owned() })
+        Ok(Self { images, categories, strays, annotations: of_image, crowds, path: path.to_owned() })
     }
 
     /// The mask of `category` in `image`: 255 inside any of its annotations, else 0.
     ///
     /// # Errors
-    /// [`Error::Input`] naming the annotation that cannot be drawn.
+    /// [`Error::Input`] naming the annotation that cannot be drawn, or that fits no category or not the photo: such a one
+    /// costs all masks of its photo, because nobody knows which of them it belongs to.
     pub fn mask(&self, image: &Image, category: &Category) -> Result<GrayImage> {
         let mut mask = vec![0u8; image.width as usize * image.height as usize];
         let of_image = self.annotations.get(&image.id).map_or(&[][..], Vec::as_slice);
-        for annotation in of_image {
-            if annotation.category_id == category.id && (self.crowds || annotation.iscrowd == 0) {
+        let counted = || of_image.iter().filter(|annotation| self.crowds || annotation.iscrowd == 0);
+        for annotation in counted() {
+            self.check(annotation, image).map_err(|error| error.at(&self.path))?;
+        }
+        for annotation in counted() {
+            if annotation.category_id == category.id {
                 annotation.paint(image, &mut mask).map_err(|error| {
                     Error::input(format!(
                         "Annotation {} of `{}` cannot be drawn: {error}",
@@ -148,6 +149,30 @@ impl CocoMasks {
             }
         }
         GrayImage::from_raw(image.width, image.height, mask).ok_or_else(|| Error::bug("a mask has not its own size."))
+    }
+
+    /// Whether the annotation is of a category that there is, and of the photo's size.
+    fn check(&self, annotation: &Annotation, image: &Image) -> Result<()> {
+        let Annotation { id, category_id, segmentation, .. } = annotation;
+        let name = &image.file_name;
+        if !self.categories.iter().any(|category| category.id == *category_id) {
+            return Err(Error::input(format!(
+                "Annotation {id} of `{name}` has the category {category_id}, which the file does not list. Add the category, \
+                 or correct the annotation."
+            )));
+        }
+        match segmentation {
+            Outline(Ok(Segmentation::Runs { height, width, .. }))
+                if (*height, *width) != (image.height, image.width) =>
+            {
+                Err(Error::input(format!(
+                    "Annotation {id} of `{name}` is a mask of {width} × {height} pixels, but the photo has {} × {}. Export \
+                     the annotation again, or annotate the photo as it is.",
+                    image.width, image.height
+                )))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -247,6 +272,7 @@ mod tests {
     fn refusal(annotations: &str) -> String {
         let masks = CocoMasks::parse(Path::new("coco.json"), &file(annotations), true);
         let outcome = masks.and_then(|masks| {
+            masks.strays.first().map_or(Ok(()), |stray| Err(stray.clone()))?;
             for category in &masks.categories {
                 masks.mask(&masks.images[0], category)?;
             }
@@ -262,10 +288,8 @@ mod tests {
             refusal(&format!(r#"{{"id": 77, "image_id": 2, "category_id": 3, "segmentation": {square}}}"#))
                 .contains("Annotation 77")
         );
-        assert!(
-            refusal(&format!(r#"{{"id": 78, "image_id": 1, "category_id": 4, "segmentation": {square}}}"#))
-                .contains("Annotation 78")
-        );
+        let unlisted = refusal(&format!(r#"{{"id": 78, "image_id": 1, "category_id": 4, "segmentation": {square}}}"#));
+        assert!(unlisted.starts_with("Annotation 78 of `a.jpg` has the category 4,"), "{unlisted}");
         let wrong_size =
             r#"{"id": 79, "image_id": 1, "category_id": 3, "segmentation": {"size": [6, 4], "counts": [24]}}"#;
         assert!(refusal(wrong_size).contains("mask of 4 × 6 pixels"), "{}", refusal(wrong_size));
@@ -304,6 +328,35 @@ mod tests {
             assert!(said.contains(what) && said.ends_with("[coco.json]"), "{segmentation}: {said}");
             assert!(!said.contains("untagged"), "{segmentation}: {said}");
         }
+    }
+
+    #[test]
+    fn a_wrong_annotation_costs_its_own_photo_alone() {
+        let text = r#"{"images": [{"id": 1, "file_name": "a.jpg", "width": 6, "height": 4},
+                                  {"id": 2, "file_name": "b.jpg", "width": 6, "height": 4},
+                                  {"id": 3, "file_name": "c.jpg", "width": 6, "height": 4}],
+            "categories": [{"id": 9, "name": "hole"}, {"id": 3, "name": "crack"}],
+            "annotations": [{"id": 1, "image_id": 1, "category_id": 3, "segmentation": {"size": [6, 4], "counts": [24]}},
+                            {"id": 2, "image_id": 2, "category_id": 8, "segmentation": [[1,1,3,1,3,3]]},
+                            {"id": 3, "image_id": 4, "category_id": 3, "segmentation": [[1,1,3,1,3,3]]},
+                            {"id": 4, "image_id": 3, "category_id": 3, "segmentation": [[1,1,3,1,3,3,1,3]]}]}"#;
+        let masks = CocoMasks::parse(Path::new("coco.json"), text, true).unwrap();
+        for (image, id) in masks.images.iter().zip(["Annotation 1 ", "Annotation 2 "]) {
+            for category in &masks.categories {
+                let said = masks.mask(image, category).unwrap_err().to_string();
+                assert!(
+                    said.contains(id) && said.contains(&image.file_name) && said.ends_with("[coco.json]"),
+                    "{said}"
+                );
+            }
+        }
+        assert!(masks.mask(&masks.images[2], &masks.categories[0]).unwrap().pixels().any(|pixel| pixel.0[0] > 0));
+        let [stray] = &masks.strays[..] else { panic!("{:?}", masks.strays) };
+        assert!(stray.to_string().contains("Annotation 3 belongs to photo 4"), "{stray}");
+        // Crowds that are left out cannot be wrong.
+        let crowd = text.replace(r#""category_id": 8,"#, r#""category_id": 8, "iscrowd": 1,"#);
+        let masks = CocoMasks::parse(Path::new("coco.json"), &crowd, false).unwrap();
+        assert!(masks.mask(&masks.images[1], &masks.categories[0]).is_ok());
     }
 
     #[test]

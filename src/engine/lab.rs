@@ -157,7 +157,7 @@ impl<'a, 'w> Lab<'a, 'w> {
         let opened: Vec<Result<(Arc<PhotoFacts>, Photo)>> = paths
             .par_iter()
             .map(|path| {
-                let photo = Photo::open(path)?;
+                let photo = Photo::open_to_judge(path)?;
                 Ok((Arc::new(facts_of(path, &photo)), photo))
             })
             .collect();

@@ -574,7 +574,7 @@ impl<'a> Worker<'a> {
     fn features_of(&mut self, path: &Path, recipe: &Recipe) -> Result<(Arc<PhotoFacts>, Arc<PhotoFeatures>, Timings)> {
         let Some(ready) = &self.ready else { return Err(Error::bug("features were asked for without a model.")) };
         let start = Instant::now();
-        let opened = Photo::open(path)?;
+        let opened = Photo::open_to_judge(path)?;
         let facts = Arc::new(facts_of(path, &opened));
         let mut timings = Timings { decode: start.elapsed().as_secs_f32() * 1e3, ..Timings::default() };
         let key = FeatureKey {

@@ -30,7 +30,7 @@ impl PixelPool {
         if let Some(at) = scores.iter().position(|score| !score.is_finite()) {
             let (x, y) = (at % width as usize, at / width as usize);
             return Err(Error::input(format!(
-                "The anomaly map has {} at column {x}, row {y}. Scores must be finite numbers.",
+                "The anomaly map has {} at column {x}, row {y}. Scores must be finite numbers: write the map again.",
                 scores[at]
             )));
         }

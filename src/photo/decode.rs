@@ -15,6 +15,10 @@ use crate::{Error, Result};
 /// Pixels of a photo at most; the header is asked before anything is decoded.
 pub const MAX_PIXELS: u64 = 200_000_000;
 
+/// Pixels that a side of a photo has at least where a network judges it. What is smaller, enlarged to the network's input,
+/// is a few smooth colours that look normal everywhere.
+pub const MIN_SIDE: u32 = 8;
+
 /// Bytes that a decoder may take at most: the largest photo with four 16-bit channels, twice.
 const MAX_DECODER_BYTES: u64 = MAX_PIXELS * 8 * 2;
 
@@ -42,6 +46,20 @@ impl Photo {
         }
         let bytes = std::fs::read(path).map_err(unreadable)?;
         Self::from_bytes(&bytes, path)
+    }
+
+    /// As [`Photo::open`], for a photo that a network is to judge: one with a side below [`MIN_SIDE`] is refused.
+    pub fn open_to_judge(path: impl AsRef<Path>) -> Result<Self> {
+        let photo = Self::open(path)?;
+        let (width, height) = photo.pixels.dimensions();
+        if width.min(height) < MIN_SIDE {
+            return Err(Error::input(format!(
+                "The photo has {width} × {height} pixels, too few to judge; each side needs {MIN_SIDE}. Take or export it \
+                 larger."
+            ))
+            .at(&photo.path));
+        }
+        Ok(photo)
     }
 
     /// Decodes a file's bytes; `name` is its path or any name for messages.

@@ -15,6 +15,7 @@ use crate::classify::{
     Classification, ClassificationFigures, ClassifiedPhoto, LabelPrompts, NONE, PROMPTS_FILE, Part, TEMPLATES_FILE,
     Xray,
 };
+use crate::count::count;
 use crate::metrics::Interval;
 use crate::metrics::reliability::ReliabilityBin;
 use crate::photo::Failure;
@@ -44,6 +45,8 @@ pub struct ClassificationRun {
     /// Of a cross-validation, else empty.
     pub folds: Vec<FoldFigures>,
     pub xray: Option<Xray>,
+    /// Of a run by words: lead over the second label below which a photo is given none, 0–1.
+    pub margin: f64,
     /// Of a run by words: what it can be repeated from.
     pub prompts: Option<LabelPrompts>,
     /// The run was stopped before all photos were through.
@@ -286,7 +289,11 @@ pub fn classification_text(run: &ClassificationRun) -> String {
         )
     };
     if let Some(figures) = &run.figures {
-        field(&mut text, "Known", &format!("the class of {} photos", figures.confusion.total()));
+        field(
+            &mut text,
+            "Known",
+            &format!("the class of {}", count(figures.confusion.total() as usize, "photo", "photos")),
+        );
         field(&mut text, "Accuracy", &interval(figures.accuracy_interval, 1.0));
         field(&mut text, "Macro F1", &interval(figures.macro_f1_interval, 1.0));
         field(&mut text, "Top-2", &format!("{:.3}", figures.top_2));
@@ -350,7 +357,7 @@ pub fn classification_text(run: &ClassificationRun) -> String {
         }
     }
     if let Some(xray) = &run.xray {
-        text.push_str(&xray_text(xray));
+        text.push_str(&xray_text(xray, run.margin));
     }
     if !run.failures.is_empty() {
         section(&mut text, "Photos that could not be used");
@@ -392,15 +399,17 @@ fn confusion_text(figures: &ClassificationFigures) -> String {
     text
 }
 
-fn xray_text(xray: &Xray) -> String {
+fn xray_text(xray: &Xray, margin: f64) -> String {
     let mut text = String::new();
     section(&mut text, "Prompt x-ray");
     wrapped(
         &mut text,
         &format!(
-            "On {} photos, {:.3} right with everything. Alone: accuracy with this phrase or template alone. Recall: of the \
+            "On {}, {:.3} right with everything{}. Alone: accuracy with this phrase or template alone. Recall: of the \
              label's photos then. Effect: what it adds to the accuracy; below 0 it harms.",
-            xray.photos, xray.accuracy
+            count(xray.photos, "photo", "photos"),
+            xray.accuracy,
+            if margin > 0.0 { ", measured without the margin" } else { "" }
         ),
     );
     line(&mut text, "");

@@ -7,6 +7,7 @@ use super::text::{line, section, wrapped};
 use super::{create_folder, write_file};
 use crate::Result;
 use crate::classify::{Classification, ClassificationFigures};
+use crate::count::count;
 use crate::metrics::McNemar;
 
 /// A run with a name.
@@ -97,7 +98,7 @@ fn text(runs: &[ComparedRun<'_>], pairs: &[Pair<'_>]) -> String {
     );
     for Pair { first, second, photos, test } in pairs {
         line(&mut text, "");
-        line(&mut text, &format!("  {first} against {second}, {photos} photos"));
+        line(&mut text, &format!("  {first} against {second}, {}", count(*photos, "photo", "photos")));
         let McNemar { only_first, only_second, exact_p, statistic, corrected_p } = test;
         line(&mut text, &format!("    only {first} right: {only_first}; only {second} right: {only_second}"));
         let p = |p: &f64| if *p < 1e-4 { "p < 0.0001".to_owned() } else { format!("p = {p:.4}") };

@@ -16,7 +16,14 @@ pub fn create_folder(dir: &Path) -> Result<()> {
             Error::input("The output folder cannot be created: a file has that name. Choose another --out.").at(dir)
         );
     }
-    std::fs::create_dir_all(dir).map_err(|e| Error::io("Cannot create the output folder", dir, &e))
+    // Parents are made as well, so one that is missing is no misspelling: nothing can be made there, as in /proc.
+    std::fs::create_dir_all(dir).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => Error::Io {
+            message: format!("Cannot create the output folder: {e}. Choose another folder."),
+            path: Some(dir.to_owned()),
+        },
+        _ => Error::io("Cannot create the output folder", dir, &e),
+    })
 }
 
 /// Writes `path` through `body`; the file appears whole or not at all. A link stays one: what it leads to is written.
@@ -34,8 +41,16 @@ pub fn write_file(path: &Path, body: impl FnOnce(&mut (dyn Write + Send)) -> std
         .at(path));
     }
     let dir = target.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file =
-        tempfile::Builder::new().prefix(".hairline-").suffix(".part").tempfile_in(dir).map_err(|e| failed(&e))?;
+    let mut file = tempfile::Builder::new().prefix(".hairline-").suffix(".part").tempfile_in(dir).map_err(|e| {
+        // The kind alone: the error itself names the temporary file, which nobody has heard of.
+        match e.kind() {
+            std::io::ErrorKind::NotFound if dir.is_dir() => Error::Io {
+                message: "Cannot write the file: no file can be made there. Choose another folder.".to_owned(),
+                path: Some(path.to_owned()),
+            },
+            kind => failed(&kind.into()),
+        }
+    })?;
     {
         let mut writer = BufWriter::with_capacity(1 << 16, file.as_file_mut());
         body(&mut writer).and_then(|()| writer.flush()).map_err(|e| failed(&e))?;
@@ -93,6 +108,20 @@ mod tests {
         write_file(&link, |w| w.write_all(b"new")).unwrap();
         assert!(link.is_symlink());
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "new");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn where_nothing_can_be_made_another_folder_is_advised() {
+        let absent = tempfile::tempdir().unwrap().path().join("absent/report.txt");
+        for (error, words) in [
+            (write_file(Path::new("/proc/report.txt"), |_| Ok(())).unwrap_err(), "Choose another folder. [/proc/"),
+            (create_folder(Path::new("/proc/out")).unwrap_err(), "Choose another folder. [/proc/out]"),
+            (write_file(&absent, |_| Ok(())).unwrap_err(), "Check the spelling of the path. ["),
+        ] {
+            let said = error.to_string();
+            assert!(said.contains(words) && !said.contains(".part") && !said.contains("at path"), "{said}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::json::VERSION;
 use super::text::short_hash;
 use super::{Run, RunPhoto};
 use crate::anomaly::{Inspection, Verdict};
+use crate::count::count;
 
 /// Photos shown with pictures; a page of more does not open any more. The rest follows as a table.
 const PICTURES: usize = 1000;
@@ -232,9 +233,9 @@ fn badge(verdict: Verdict) -> String {
 
 fn remaining(photos: &[&RunPhoto]) -> String {
     let mut html = format!(
-        "<h2>{} more photos</h2>\n<p class=soft>Less deviating than those above; pictures are in the files beside this \
+        "<h2>{}</h2>\n<p class=soft>Less deviating than those above; pictures are in the files beside this \
          page.</p>\n<table><tr><th>Verdict</th><th>Score</th><th>Photo</th></tr>\n",
-        photos.len()
+        count(photos.len(), "more photo", "more photos")
     );
     for photo in photos {
         let _ = writeln!(

@@ -7,6 +7,7 @@ use super::json::VERSION;
 use super::{ModelIdentity, ReportOptions};
 use crate::Recipe;
 use crate::anomaly::{Inspection, Verdict};
+use crate::count::count;
 use crate::explain::{Explanation, Source, explain};
 use crate::photo::Quality;
 
@@ -147,11 +148,11 @@ pub fn provenance_text(inspection: &Inspection, recipe: &Recipe, options: &Repor
         &mut text,
         "Recipe",
         &format!(
-            "method {}, text {} and memory {}, {} reference photos",
+            "method {}, text {} and memory {}, {}",
             recipe.method,
             recipe.text_weight,
             recipe.memory_weight,
-            recipe.references.len()
+            count(recipe.references.len(), "reference photo", "reference photos")
         ),
     );
     field(&mut text, "File", &inspection.photo.path.display().to_string());

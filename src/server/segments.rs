@@ -129,7 +129,7 @@ fn segment_upload(
     prompts: &[String],
     options: &SegmentOptions,
 ) -> Result<Found> {
-    let photo = Photo::open(&upload.path)?;
+    let photo = Photo::open_to_judge(&upload.path)?;
     let (width, height) = (photo.width(), photo.height());
     let words: Vec<(String, Vec<f32>)> = prompts.iter().cloned().zip(model.encode_texts(prompts)?).collect();
     let at_once = (MAX_VALUES / (width as usize * height as usize).max(1)).clamp(1, MAX_PROMPTS);

@@ -120,11 +120,21 @@ pub fn write_folder(whole: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Re
     let failed = |e: std::io::Error| Error::io("Cannot write the model", whole, &e);
     let clear = |folder: &Path| if folder.exists() { std::fs::remove_dir_all(folder) } else { Ok(()) };
     clear(&part).and_then(|()| clear(&old)).map_err(failed)?;
-    write(&part)?;
+    // The part is soon renamed, so an error names what it would have been.
+    write(&part).map_err(|error| renamed(error, &part, whole))?;
     if whole.exists() {
         std::fs::rename(whole, &old).map_err(failed)?;
     }
     std::fs::rename(&part, whole).and_then(|()| clear(&old)).map_err(failed)
+}
+
+fn renamed(mut error: Error, part: &Path, whole: &Path) -> Error {
+    if let Error::Io { path: Some(path), .. } = &mut error
+        && let Ok(below) = path.strip_prefix(part)
+    {
+        *path = whole.join(below);
+    }
+    error
 }
 
 #[cfg(test)]
@@ -167,6 +177,9 @@ mod tests {
             Err(Error::input("no"))
         });
         assert!(failed.is_err() && std::fs::read_to_string(whole.join("a")).unwrap() == "old");
+        let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let failed = write_folder(&whole, |folder| Err(Error::io("Cannot write", folder.join("a"), &full)));
+        assert!(failed.unwrap_err().to_string().ends_with(&format!("[{}]", whole.join("a").display())));
         write_folder(&whole, fill("new")).unwrap();
         assert_eq!(std::fs::read_to_string(whole.join("a")).unwrap(), "new");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);

@@ -52,7 +52,7 @@ pub fn run(args: &EvaluateArgs, common: &Common, console: &Console) -> Result<()
     report::create_folder(&args.out)?;
     let mut bar = console.progress(folder.photos.len() as u64, "photos measured");
     let predict = |masked: &crate::dataset::masked::MaskedPhoto| {
-        let photo = Photo::open(&masked.path)?;
+        let photo = Photo::open_to_judge(&masked.path)?;
         let layers = segment(&model, &photo, &embeddings, &options)?;
         Ok((photo, layers.into_iter().map(|layer| layer.map.scores).collect()))
     };
@@ -82,11 +82,11 @@ pub fn run(args: &EvaluateArgs, common: &Common, console: &Console) -> Result<()
         print(&evaluation);
     }
     console.note(format!("Results: {}", args.out.join("report.html").display()));
-    if evaluation.failures.is_empty() {
-        return Ok(());
+    match evaluation.failures.len() {
+        0 => Ok(()),
+        1 => Err(Error::input("One photo could not be measured; the rest is done. It is named above.")),
+        n => Err(Error::input(format!("{n} photos could not be measured; the rest is done. They are named above."))),
     }
-    let failed = evaluation.failures.len();
-    Err(Error::input(format!("{failed} photos could not be measured; the rest is done. They are named above.")))
 }
 
 /// What stands for a class: the mean of its phrases.

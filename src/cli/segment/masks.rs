@@ -7,8 +7,12 @@ use clap::Args;
 use super::folder_name;
 use crate::cli::console::Console;
 use crate::cli::interrupt;
+use crate::count::count;
 use crate::dataset::coco_masks::{CocoMasks, Image};
 use crate::{Error, Result, report};
+
+/// Annotations without a photo named on the console.
+const NAMED: usize = 20;
 
 /// Arguments of `hairline segment masks`.
 #[derive(Clone, Debug, Args)]
@@ -50,6 +54,14 @@ pub fn run(args: &MasksArgs, console: &Console) -> Result<()> {
         }
         report::create_folder(folder)?;
     }
+    for stray in file.strays.iter().take(NAMED) {
+        Console::failure(stray);
+    }
+    if file.strays.len() > NAMED {
+        let more = file.strays.len() - NAMED;
+        let belong = count(more, "more annotation belongs to a photo", "more annotations belong to photos");
+        Console::failure(&Error::input(format!("{belong} that the file does not list.")).at(&args.coco));
+    }
     let photos: Vec<PathBuf> = file.images.iter().map(|image| args.images.join(&image.file_name)).collect();
     let stems = report::unique_stems(&photos);
     let mut progress = console.progress(file.images.len() as u64, "photos done");
@@ -78,14 +90,22 @@ pub fn run(args: &MasksArgs, console: &Console) -> Result<()> {
         progress.set(done as u64 + 1);
     }
     drop(progress);
-    console.note(format!("{written} masks written to {}, {empty} of them empty", args.out.display()));
+    let masks = count(written, "mask", "masks");
+    console.note(format!("{masks} written to {}, {empty} of them empty", args.out.display()));
     if failed > 0 {
+        let have = if failed == 1 { "has" } else { "have" };
         return Err(Error::input(format!(
-            "{failed} of {} photos have no mask (named above); the rest is written. Correct the annotations or the photos.",
-            file.images.len()
+            "{failed} of {} {have} no mask (named above); the rest is written. Correct the annotations or the photos.",
+            count(file.images.len(), "photo", "photos")
         )));
     }
-    Ok(())
+    match file.strays.len() {
+        0 => Ok(()),
+        strays => Err(Error::input(format!(
+            "{} (named above); every mask is written. Correct the annotations.",
+            count(strays, "annotation belongs to no photo", "annotations belong to no photo")
+        ))),
+    }
 }
 
 /// That the photo is there and as large as the annotations say, without decoding it.

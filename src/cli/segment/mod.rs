@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 use sha2::{Digest as _, Sha256};
 
 use super::console::Console;
-use super::{Common, interrupt};
+use super::{Common, interrupt, without_model};
 use crate::model::{ClipSegModel, ModelSource, POCKET_SEG};
 use crate::photo::hex;
 use crate::{Error, Result, gpu};
@@ -47,7 +47,10 @@ pub fn run(args: SegmentArgs, common: &Common, console: &Console) -> Result<()> 
         What::Predict(args) => predict::run(&args, common, console),
         What::Evaluate(args) => evaluate::run(&args, common, console),
         What::Train(args) => train::run(&args, common, console),
-        What::Masks(args) => masks::run(&args, console),
+        What::Masks(args) => {
+            without_model(common, "segment masks")?;
+            masks::run(&args, console)
+        }
     }
 }
 

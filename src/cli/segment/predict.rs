@@ -9,6 +9,7 @@ use super::{folder_name, load};
 use crate::anomaly::Region;
 use crate::cli::console::Console;
 use crate::cli::{Common, interrupt};
+use crate::count::count;
 use crate::model::ClipSegModel;
 use crate::photo::{Photo, find_photos};
 use crate::report::{self, segments};
@@ -111,7 +112,8 @@ pub fn run(args: &PredictArgs, common: &Common, console: &Console) -> Result<()>
         if interrupt::wanted() {
             break;
         }
-        let outcome = Photo::open(path).and_then(|photo| Ok((segment(&model, &photo, &prompts, &options)?, photo)));
+        let outcome =
+            Photo::open_to_judge(path).and_then(|photo| Ok((segment(&model, &photo, &prompts, &options)?, photo)));
         match outcome {
             Ok((layers, photo)) => documents.push(write(&args.out, stem, &slugs, &photo, &layers, args.threshold)?),
             Err(error) => failures.push((path.clone(), error)),
@@ -141,22 +143,25 @@ pub fn run(args: &PredictArgs, common: &Common, console: &Console) -> Result<()>
     } else {
         for photo in &document.photos {
             for LayerDocument { prompt, share, regions, .. } in &photo.layers {
-                let line =
-                    format!("{:6.2} %  {:3} regions  {prompt}  {}", share * 100.0, regions.len(), photo.path.display());
+                let unit = if regions.len() == 1 { "region " } else { "regions" };
+                let (percent, path) = (share * 100.0, photo.path.display());
+                let line = format!("{percent:6.2} %  {:3} {unit}  {prompt}  {path}", regions.len());
                 if !Console::print(&line) {
                     break;
                 }
             }
         }
     }
-    console.note(format!("{} photos segmented. Results: {}", document.photos.len(), args.out.display()));
+    let photos = count(document.photos.len(), "photo", "photos");
+    console.note(format!("{photos} segmented. Results: {}", args.out.display()));
     if cancelled {
         return Err(Error::Cancelled);
     }
-    if failures.is_empty() {
-        return Ok(());
+    match failures.len() {
+        0 => Ok(()),
+        1 => Err(Error::input("One file could not be used; the rest is done. It is named above.")),
+        n => Err(Error::input(format!("{n} files could not be used; the rest is done. They are named above."))),
     }
-    Err(Error::input(format!("{} files could not be used; the rest is done. They are named above.", failures.len())))
 }
 
 /// The prompts in words and by example, with their embeddings.

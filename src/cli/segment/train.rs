@@ -7,10 +7,11 @@ use clap::Args;
 use super::prompts;
 use crate::cli::console::Console;
 use crate::cli::{Common, interrupt};
+use crate::count::count;
 use crate::dataset::masked::MaskedFolder;
 use crate::model::POCKET_SEG;
 use crate::train::precision::PrecisionPolicy;
-use crate::train::segmentation::{SegmentTraining, base, train};
+use crate::train::segmentation::{SegmentTraining, TrainEvent, base, train};
 use crate::{Error, Result, gpu};
 
 /// Arguments of `hairline segment train`.
@@ -98,20 +99,30 @@ pub fn run(args: &TrainArgs, common: &Common, console: &Console) -> Result<()> {
     settings.check()?;
     let base = base(common.model.as_deref().unwrap_or(POCKET_SEG), args.input, &compute.device)?;
     console.note(format!(
-        "Model {} on {} in {}; {} photos to learn from, {} to judge on",
+        "Model {} on {} in {}; {} to learn from, {} to judge on",
         base.info().id,
         compute.name,
         settings.precision,
-        folder.photos.len(),
+        count(folder.photos.len(), "photo", "photos"),
         validation.photos.len()
     ));
-    let mut last = std::time::Instant::now();
+    let (mut last, mut kept) = (std::time::Instant::now(), false);
     let trained = train(base, &folder, &validation, &settings, &args.out, |event| {
+        kept |= matches!(event, TrainEvent::Resumed(_) | TrainEvent::Epoch(_));
         if event.is_milestone() || last.elapsed().as_secs() >= 5 {
             last = std::time::Instant::now();
             console.note(event.to_string());
         }
         !interrupt::wanted()
+    })
+    .inspect_err(|error| {
+        if matches!(error, Error::Cancelled) {
+            console.note(if kept {
+                "Finished epochs are kept; the same command goes on from there."
+            } else {
+                "No epoch was finished; the same command begins anew."
+            });
+        }
     })?;
     if let Some(best) = trained.epochs.get(trained.best.wrapping_sub(1)) {
         let figure = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.3}"));
