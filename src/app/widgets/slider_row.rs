@@ -21,12 +21,13 @@ pub struct SliderRow<'a> {
     step: Option<f64>,
     logarithmic: bool,
     default: Option<f64>,
+    width: f32,
 }
 
 impl<'a> SliderRow<'a> {
     /// `tooltip` says what the number changes in the verdict.
     pub fn new(name: &'a str, range: RangeInclusive<f64>, tooltip: &'a str) -> Self {
-        Self { name, unit: "", tooltip, range, decimals: 2, step: None, logarithmic: false, default: None }
+        Self { name, unit: "", tooltip, range, decimals: 2, step: None, logarithmic: false, default: None, width: NAME }
     }
 
     pub fn unit(mut self, unit: &'a str) -> Self {
@@ -46,6 +47,12 @@ impl<'a> SliderRow<'a> {
 
     pub fn logarithmic(mut self) -> Self {
         self.logarithmic = true;
+        self
+    }
+
+    /// Width of the name, where other rows stand above or below.
+    pub fn name_width(mut self, width: f32) -> Self {
+        self.width = width;
         self
     }
 
@@ -72,8 +79,8 @@ impl<'a> SliderRow<'a> {
             let ink = if changed_from_default { colours.ink } else { colours.ink_soft };
             let label = Label::new(egui::RichText::new(self.name).color(ink)).truncate().sense(Sense::click());
             let named = ui
-                .allocate_ui_with_layout(vec2(NAME, theme::ROW), Layout::left_to_right(Align::Center), |ui| {
-                    ui.set_min_width(NAME);
+                .allocate_ui_with_layout(vec2(self.width, theme::ROW), Layout::left_to_right(Align::Center), |ui| {
+                    ui.set_min_width(self.width);
                     ui.add(label)
                 })
                 .inner
