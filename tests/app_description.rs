@@ -52,6 +52,7 @@ fn a_description_is_judged_claim_by_claim_while_it_is_typed() {
     let said = driver.window().state.describing.said.clone().unwrap();
     assert_eq!(said.asked.text, "a grey gear without stains");
     assert!(driver.has("clear match") && driver.has("do not fit this model"), "pocket has no bands");
+    assert!(driver.has("Fails:") && driver.has("? similar, but"), "a match with a claim that fails is no plain match");
 
     // A threshold decides anew and asks the engine nothing.
     let asked = driver.window().state.describing.asked.clone();
@@ -60,7 +61,7 @@ fn a_description_is_judged_claim_by_claim_while_it_is_typed() {
     assert!(driver.has("× mismatch") && driver.window().state.describing.job.is_none());
     assert_eq!(driver.window().state.describing.asked, asked);
     driver.click("Strict 0.30");
-    assert!(driver.has("✓ clear match"));
+    assert!(driver.has("similarity: ✓ clear match"));
 
     // Another photo is looked at without leaving the page; the text stays.
     driver.harness.get_by_label_contains("gear_good.jpg,").click_accesskit();

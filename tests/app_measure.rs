@@ -72,6 +72,7 @@ fn runs_are_compared_and_follow_the_labels() {
     driver.until("classifying", |d| d.has("Compare with this"));
     driver.click("Compare with this");
     assert!(driver.has("Pinned: Words · pocket, accuracy"));
+    assert!(driver.has("Each view runs the network"));
     driver.click("flips");
     driver.until("looking at more views", |d| {
         let embedded = d.window().state.classifying.embedded.clone();
@@ -84,10 +85,10 @@ fn runs_are_compared_and_follow_the_labels() {
         let asked = classifying.asked.as_ref().is_some_and(|(setup, _)| setup.temperature.is_some());
         asked && classifying.job.is_none()
     });
-    assert!(driver.has("Only it is right"));
+    assert!(driver.has("Only the pinned one right"));
     driver.click("By examples");
     driver.click("Cross-validate");
-    driver.until("cross-validating", |d| d.has("Fold 3") && d.has("Only it is right"));
+    driver.until("cross-validating", |d| d.has("Fold 3") && d.has("Only the pinned one right"));
     driver.window().state.label_photo(0, Some("defect".into()));
     driver.steps(2);
     assert!(driver.has("defect taken for good: 1 photo,") && driver.has("Labels have changed since"));

@@ -8,7 +8,7 @@ mod bench;
 use std::path::{Path, PathBuf};
 
 use bench::Driver;
-use egui::{Key, Modifiers, Pos2};
+use egui::{Event, Key, Modifiers, PointerButton, Pos2};
 use egui_kittest::kittest::Queryable as _;
 use hairline::app::segmenting::{Prompt, decide};
 use hairline::app::testing::photo;
@@ -142,6 +142,42 @@ fn the_brush_corrects_a_mask_and_the_files_tell() {
 }
 
 #[test]
+fn a_click_within_one_frame_paints() {
+    let mut driver = on_the_page();
+    driver.click("Find crack");
+    driver.until("the map", |d| d.has("% of the photo"));
+    driver.window().state.edit_segment("Threshold", |setup| setup.layers[0].threshold = 0.99);
+    driver.until("nothing inside", |d| share(d, 0) == Some(0.0));
+    driver.click("Brush");
+    let middle = driver.harness.get_by_label("Photo with masks").rect().center();
+    let button = |pos: Pos2, pressed: bool| Event::PointerButton {
+        pos,
+        button: PointerButton::Primary,
+        pressed,
+        modifiers: Modifiers::NONE,
+    };
+    // Two clicks at one place, and a stroke that goes on while its button is let go.
+    let away = middle + egui::vec2(60.0, 40.0);
+    for events in [
+        vec![Event::PointerMoved(middle), button(middle, true), button(middle, false)],
+        vec![button(middle, true), button(middle, false)],
+        vec![Event::PointerMoved(away), button(away, true)],
+        vec![Event::PointerMoved(away + egui::vec2(10.0, 0.0)), button(away + egui::vec2(30.0, 0.0), false)],
+    ] {
+        driver.harness.input_mut().events = events;
+        driver.harness.run_steps(1);
+    }
+    driver.until("painting", |d| d.has("· 3 strokes") && share(d, 0).is_some_and(|share| share > 0.0));
+    let state = &driver.window().state;
+    let strokes = state.segmenting.kept().remove(0).2;
+    assert_eq!(strokes[0], strokes[1], "both clicks paint the same");
+    assert_eq!(strokes[0].points.len(), 1);
+    let per_pixel = state.viewport.zoom;
+    let run = (strokes[2].points.last().unwrap()[0] - strokes[2].points[0][0]) as f32;
+    assert!((run * per_pixel - 30.0).abs() <= 2.0 * per_pixel, "{run} pixels at {per_pixel}");
+}
+
+#[test]
 fn an_example_is_drawn_and_corrections_survive_the_session() {
     let mut driver = on_the_page();
     driver.until("decoding", |d| d.harness.query_by_label("Photo with masks").is_some());
@@ -187,7 +223,10 @@ fn training_is_forecast_watched_stopped_resumed_and_used() {
     assert!(driver.has("Choose photos with masks first."));
     let (nothing, base) = (driver.dir.path().join("nothing"), small_model(driver.dir.path()));
     driver.window().state.training.setup.base = base;
-    driver.window().choose_training_data(nothing);
+    driver.harness.get_by_label("Folder of photos with masks").focus();
+    driver.harness.run_steps(1);
+    driver.harness.get_by_label("Folder of photos with masks").type_text(nothing.to_str().unwrap());
+    driver.key(Modifiers::NONE, Key::Enter);
     driver.until("refusing", |d| d.has("neither `images` and `masks`"));
     let (data, out) = (training_data(driver.dir.path()), driver.dir.path().join("run"));
     driver.window().choose_training_data(data);

@@ -13,6 +13,7 @@ use bench::Driver;
 use egui::{Key, Modifiers};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use hairline::anomaly::Verdict;
+use hairline::app::segmenting::{Prompt, Tool};
 use hairline::app::session::{Restored, Session, restore};
 use hairline::app::testing::{inspection, photo, view};
 use hairline::app::theme;
@@ -395,4 +396,58 @@ fn the_smallest_window_still_shows_the_photo_and_its_verdict() {
     assert!(driver.harness.query_by_label("Overlay opacity").is_none(), "behind the button");
     driver.click("Opacity and colours");
     driver.harness.get_by_label("Overlay opacity");
+}
+
+#[test]
+fn tools_and_layers_of_a_small_window_stand_beside_each_other() {
+    let mut driver = Driver::with_photos();
+    driver.key(Modifiers::NONE, Key::F10);
+    driver.window().state.edit_segment("Add", |setup| {
+        setup.add(Prompt::Words("a long crack in the rim".to_owned()));
+    });
+    driver.window().state.segmenting.tool = Tool::Add;
+    driver.until("decoding", |d| d.harness.query_by_label("Photo with masks").is_some());
+    for size in [egui::vec2(900.0, 600.0), egui::vec2(880.0, 560.0), egui::vec2(1400.0, 900.0)] {
+        driver.harness.set_size(size);
+        driver.steps(6);
+        let photo = driver.harness.get_by_label("Photo with masks").rect();
+        let rect = |name: &str| driver.harness.get_by_label(name).rect();
+        let names =
+            ["Masks", "Training", "Hand", "Brush", "Eraser", "Example", "Brush radius", "Opacity", "Mask opacity"];
+        let places: Vec<egui::Rect> = names.iter().map(|name| rect(name)).collect();
+        for (at, one) in places.iter().enumerate() {
+            let inside = photo.left() <= one.left() && one.right() <= photo.right() && one.bottom() <= photo.top();
+            assert!(inside, "{size}: {} at {one}, photo {photo}", names[at]);
+            for (other, name) in places[at + 1..].iter().zip(&names[at + 1..]) {
+                assert!(!one.intersects(*other), "{size}: {} {one} and {name} {other}", names[at]);
+            }
+        }
+        for name in [
+            "Hide a long crack in the rim",
+            "Words of layer 1",
+            "Threshold value",
+            "New prompt",
+            "Add prompt",
+            "Model of the masks",
+            "Folder…",
+        ] {
+            let place = rect(name);
+            let inside = photo.right() + 8.0 <= place.left() && place.right() <= size.x - 8.0;
+            assert!(inside, "{size}: {name} at {place}, photo {photo}");
+        }
+    }
+}
+
+#[test]
+fn the_sheet_of_keys_fits_the_smallest_window() {
+    let mut driver = Driver::with_photos();
+    for size in [egui::vec2(880.0, 560.0), egui::vec2(1400.0, 900.0)] {
+        driver.harness.set_size(size);
+        driver.key(Modifiers::SHIFT, Key::Questionmark);
+        driver.steps(6);
+        let window = egui::Rect::from_min_size(egui::Pos2::ZERO, size);
+        let close = driver.harness.get_by_label("Close").rect();
+        assert!(window.contains_rect(close), "{size}: {close}");
+        driver.click("Close");
+    }
 }

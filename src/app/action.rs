@@ -66,10 +66,16 @@ pub enum Action {
     /// The table of photos and texts to learn from, and the one to judge on.
     LearnFrom(PathBuf),
     JudgeOn(Option<PathBuf>),
+    /// The folder that relative paths of the table of descriptions start from.
+    PairsFrom(PathBuf),
     Segment(Wish),
+    /// The folder of photos with masks to learn from.
+    TrainOn(PathBuf),
     SetUpTraining(Box<dyn FnOnce(&mut TrainSetup)>),
     SetUpMatchTraining(Box<dyn FnOnce(&mut MatchSetup)>),
     SetUpBench(Box<dyn FnOnce(&mut BenchSetup)>),
+    /// The folder that the benchmark measures on.
+    BenchOn(PathBuf),
     /// The worst photos of a class, judged with the recipe they were measured with.
     OpenWorst(Arc<ClassResult>),
     History(HistoryWish),

@@ -22,6 +22,9 @@ use crate::{Error, Result};
 /// Said of a cross-validation when the labels on the bench are others than those it learned from.
 const OTHER_LABELS: &str = "Labels have changed since this was computed; cross-validate again to learn from them.";
 
+/// What a classification by words is called while it runs.
+pub const BY_WORDS: &str = "Classifying";
+
 /// Work for the engine, with its answer.
 pub type LabWork = Box<dyn FnOnce(&mut Lab<'_, '_>) -> Result<Answer> + Send>;
 
@@ -271,7 +274,7 @@ impl Comparison {
                     let p = test.exact_p;
                     let p = if p < 0.001 { "exact p < 0.001".to_owned() } else { format!("exact p = {p:.3}") };
                     let only = photos(test.only_second as usize);
-                    format!("Only it is right: {only}; only this one: {}; {p}.", test.only_first)
+                    format!("Only the pinned one right: {only}; only the one on view right: {}; {p}.", test.only_first)
                 }
                 Err(error) => error.to_string(),
             }
@@ -309,6 +312,12 @@ impl Classifying {
             By::Words => self.words.as_ref(),
             By::Examples => self.learned.as_ref(),
         }
+    }
+
+    /// Photos being embedded for the words, and how many: what is on view is of the setting before.
+    pub fn embedding(&self) -> Option<(usize, usize)> {
+        let job = self.job.as_ref().filter(|job| self.by == By::Words && job.what == BY_WORDS)?;
+        (!job.stopping && job.total > 0).then_some((job.done, job.total))
     }
 
     /// How what is on view compares with what is pinned, in words.
@@ -524,6 +533,8 @@ fn embed(
     let (mut embedded, failures) = match known {
         Some(known) if missing.is_empty() => (EmbeddedPhotos { photos: Vec::new(), ..known.clone() }, Vec::new()),
         _ => {
+            // How many they are is known before the first of them is through.
+            lab.progress(0, total);
             let embedding = job::embed(lab, model, &missing, augment, |lab, done| lab.progress(done, total))?;
             if embedding.cancelled {
                 return Err(Error::Cancelled);
@@ -610,6 +621,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_on_view_is_of_the_former_setting_while_photos_are_embedded() {
+        let job = |total, stopping| Some(LabJob { id: 0, what: BY_WORDS, done: 3, total, stopping });
+        let mut classifying = Classifying { job: job(8, false), ..Classifying::default() };
+        assert_eq!(classifying.embedding(), Some((3, 8)));
+        classifying.job = job(0, false);
+        assert_eq!(classifying.embedding(), None, "only the text tower runs");
+        classifying.job = job(8, true);
+        assert_eq!(classifying.embedding(), None, "it is being stopped");
+        classifying = Classifying { job: job(8, false), by: By::Examples, ..Classifying::default() };
+        assert_eq!(classifying.embedding(), None);
+    }
+
+    #[test]
     fn what_is_on_view_is_compared_with_what_is_pinned() {
         let photos = bench();
         let words = Some(Arc::new(predicted("Words · pocket", [0, 0, 0])));
@@ -624,7 +648,7 @@ mod tests {
         classifying.by = By::Examples;
         assert_eq!(
             said(&mut classifying),
-            format!("{start}Only it is right: 0 photos; only this one: 2; exact p = 0.500.")
+            format!("{start}Only the pinned one right: 0 photos; only the one on view right: 2; exact p = 0.500.")
         );
         let mut others = predicted("others", [0, 1, 1]);
         others.classification.photos.iter_mut().for_each(|photo| photo.path = photo.path.join("other"));

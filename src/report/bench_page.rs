@@ -458,14 +458,15 @@ fn joint_page(folder: &Path, runs: &[RunResult], curves: &[(String, Vec<NamedCha
         html += "<p class=small>Of each row of the table above, the run with its first seed.</p>\n";
     }
     for (class, charts) in curves {
-        let panels: String =
-            charts.iter().map(|(_, chart)| format!("<div class=panel>{}</div>\n", chart.svg())).collect();
-        let panels = format!("<div class=\"charts wide\">\n{panels}</div>\n");
-        if curves.len() == 1 {
-            html += &panels;
-        } else {
-            let _ = writeln!(html, "<details><summary>{}</summary>\n{panels}</details>", escape(class));
+        let folded = curves.len() > 1;
+        if folded {
+            let _ = writeln!(html, "<details><summary>{}</summary>", escape(class));
         }
+        html += "<div class=\"charts wide\">\n";
+        for (_, chart) in charts {
+            let _ = writeln!(html, "<div class=panel>{}</div>", chart.svg());
+        }
+        html += if folded { "</div>\n</details>\n" } else { "</div>\n" };
     }
     html += "<h2>Runs</h2>\n<div class=scroll><table class=figures>\n";
     html += &heading("Run", &["Seed"]);

@@ -12,7 +12,7 @@ use crate::app::state::photos;
 use crate::app::theme::{self, palette};
 use crate::app::widgets::icon_button::text_button;
 use crate::app::widgets::table::{TableRow, table};
-use crate::app::widgets::{named_row, page, primary_button};
+use crate::app::widgets::{named_row, page, path_field, primary_button};
 use crate::bench::{FigureSet, Protocol, results};
 use crate::recipe::Method;
 
@@ -66,12 +66,9 @@ fn setup(ui: &mut Ui, desk: &mut Desk<'_>) {
             if text_button(ui, ICON_FOLDER_OPEN, info.label, info.help).clicked() {
                 desk.run(Command::ChooseBenchFolder);
             }
-            if let Some(root) = &setup.root {
-                let text = egui::RichText::new(root.display().to_string());
-                ui.add(egui::Label::new(text).truncate());
-            } else {
-                let text = "with train/good, test/<type> and, for pixel figures, ground_truth/<type>";
-                ui.add(egui::Label::new(theme::small(text).color(colours.ink_faint)).truncate());
+            let hint = "with train/good, test/<type> and, for pixel figures, ground_truth/<type>";
+            if let Some(folder) = path_field(ui, "Folder of the benchmark", hint, setup.root.as_deref()) {
+                desk.push(Action::BenchOn(folder));
             }
         },
     );
@@ -166,7 +163,9 @@ fn setup(ui: &mut Ui, desk: &mut Desk<'_>) {
             if text_button(ui, ICON_FOLDER_OPEN, "Change…", info.help).clicked() {
                 desk.run(Command::ChooseBenchOut);
             }
-            ui.add(egui::Label::new(theme::small(out.display().to_string()).color(colours.ink_soft)).truncate());
+            if let Some(folder) = path_field(ui, "Folder of the results", "", Some(&out)) {
+                set(desk, |setup| setup.out = Some(folder));
+            }
         });
     }
 }

@@ -116,51 +116,76 @@ fn palette_row(ui: &mut Ui, desk: &Desk<'_>, info: &'static command::Info, on: b
     response.clicked()
 }
 
+/// Widest that the sheet of keys is, and the room around it and around its list, in points.
+const KEYS: f32 = 1080.0;
+const AROUND: egui::Vec2 = vec2(80.0, 160.0);
+/// Narrowest column in which keys and what they do stand in one line.
+const KEYS_COLUMN: f32 = 330.0;
+
 fn keys(ui: &mut Ui, _desk: &mut Desk<'_>) -> bool {
-    let colours = palette(ui);
+    let room = ui.ctx().content_rect().size() - AROUND;
     let modal = Modal::new(Id::unique("keys")).show(ui.ctx(), |ui| {
-        ui.set_width(760.0);
+        ui.set_width(room.x.min(KEYS));
         ui.label(theme::title("Keys"));
         ui.add_space(theme::GAP);
-        ui.columns(3, |columns| {
-            let row = |ui: &mut Ui, keys: &str, what: &str| {
-                ui.horizontal(|ui| {
-                    named(ui, 104.0, theme::small(keys).color(colours.ink));
-                    ui.label(theme::small(what).color(colours.ink_soft));
-                });
-            };
-            let places = [
-                (Menu::File, 0),
-                (Menu::Edit, 0),
-                (Menu::Help, 0),
-                (Menu::Photo, 1),
-                (Menu::Label, 1),
-                (Menu::Measure, 1),
-                (Menu::View, 2),
-            ];
-            for (menu, column) in places {
-                let ui = &mut columns[column];
-                ui.label(theme::strong(menu.label()));
-                for info in COMMANDS.iter().filter(|info| info.menu == menu) {
-                    match (info.command, &info.shortcut) {
-                        // Nine keys, one line.
-                        (Command::Label(0), _) => row(ui, "1 – 9", "Label as class 1 – 9"),
-                        (Command::Label(_), _) | (_, None) => {}
-                        (_, Some(shortcut)) => row(ui, &shortcut_text(ui.ctx(), shortcut), info.label),
-                    }
-                }
-                ui.add_space(theme::GAP);
-            }
-            let ui = &mut columns[0];
-            ui.label(theme::strong("Mouse and held keys"));
-            for (keys, what) in HELD_KEYS {
-                row(ui, keys, what);
-            }
-        });
+        let height = room.y.max(120.0);
+        ScrollArea::vertical().max_height(height).min_scrolled_height(height).auto_shrink([false, true]).show(
+            ui,
+            |ui| {
+                // Beside the bar.
+                ui.set_width(ui.available_width() - 12.0);
+                all_keys(ui);
+            },
+        );
         ui.add_space(theme::GAP);
         ui.button("Close").clicked()
     });
     modal.inner || modal.should_close()
+}
+
+fn all_keys(ui: &mut Ui) {
+    let colours = palette(ui);
+    let width = |text: String| ui.painter().layout_no_wrap(text, theme::small_font(), colours.ink).size().x;
+    let shortcuts = COMMANDS.iter().filter_map(|info| info.shortcut.as_ref());
+    let names = shortcuts.map(|shortcut| shortcut_text(ui.ctx(), shortcut));
+    let names = names.chain(HELD_KEYS.iter().map(|(keys, _)| (*keys).to_owned()));
+    let name = names.map(width).fold(0.0, f32::max).ceil() + theme::GRID;
+    let count = ((ui.available_width() / KEYS_COLUMN) as usize).clamp(1, 3);
+    ui.columns(count, |columns| {
+        let row = |ui: &mut Ui, keys: &str, what: &str| {
+            ui.horizontal(|ui| {
+                named(ui, name, theme::small(keys).color(colours.ink));
+                ui.add(egui::Label::new(theme::small(what).color(colours.ink_soft)).wrap());
+            });
+        };
+        let places = [
+            (Menu::File, 0),
+            (Menu::Edit, 0),
+            (Menu::Help, 0),
+            (Menu::Photo, 1),
+            (Menu::Label, 1),
+            (Menu::Measure, 1),
+            (Menu::View, 2),
+        ];
+        for (menu, column) in places {
+            let ui = &mut columns[column % count];
+            ui.label(theme::strong(menu.label()));
+            for info in COMMANDS.iter().filter(|info| info.menu == menu) {
+                match (info.command, &info.shortcut) {
+                    // Nine keys, one line.
+                    (Command::Label(0), _) => row(ui, "1 – 9", "Label as class 1 – 9"),
+                    (Command::Label(_), _) | (_, None) => {}
+                    (_, Some(shortcut)) => row(ui, &shortcut_text(ui.ctx(), shortcut), info.label),
+                }
+            }
+            ui.add_space(theme::GAP);
+        }
+        let ui = &mut columns[2 % count];
+        ui.label(theme::strong("Mouse and held keys"));
+        for (keys, what) in HELD_KEYS {
+            row(ui, keys, what);
+        }
+    });
 }
 
 fn messages(ui: &mut Ui, desk: &mut Desk<'_>) -> bool {

@@ -257,6 +257,8 @@ pub enum Wish {
         erase: bool,
         at: [i32; 2],
     },
+    /// The stroke is at its end.
+    Lift,
     /// Takes all strokes of a layer on the photo on view away.
     Restore(LayerId),
     /// Zooms to a part of the photo, in its pixels.
@@ -361,9 +363,9 @@ impl Segmenting {
         layer.is_some_and(|layer| layer.visible && self.maps.get(&self.setup.key(photo, &layer.prompt)).is_some())
     }
 
-    /// The brush is down.
-    pub fn brushing(&self) -> bool {
-        self.live.is_some()
+    /// The brush is down; whether it erases.
+    pub fn brushing(&self) -> Option<bool> {
+        self.live.as_ref().map(|(_, _, stroke)| stroke.erase)
     }
 
     /// Puts the brush down, or moves it.

@@ -22,12 +22,25 @@ pub struct SliderRow<'a> {
     step: Option<f64>,
     logarithmic: bool,
     default: Option<f64>,
+    width: f32,
 }
 
 impl<'a> SliderRow<'a> {
     /// `tooltip` says what the number changes in the verdict.
     pub fn new(name: &'a str, range: RangeInclusive<f64>, tooltip: &'a str) -> Self {
-        Self { name, before: "", unit: "", tooltip, range, decimals: 2, step: None, logarithmic: false, default: None }
+        let (decimals, width) = (2, NAME);
+        Self {
+            name,
+            before: "",
+            unit: "",
+            tooltip,
+            range,
+            decimals,
+            step: None,
+            logarithmic: false,
+            default: None,
+            width,
+        }
     }
 
     pub fn unit(mut self, unit: &'a str) -> Self {
@@ -56,6 +69,12 @@ impl<'a> SliderRow<'a> {
         self
     }
 
+    /// Width of the name, where other rows stand above or below.
+    pub fn name_width(mut self, width: f32) -> Self {
+        self.width = width;
+        self
+    }
+
     /// What a double click goes back to.
     pub fn default(mut self, value: f64) -> Self {
         self.default = Some(value);
@@ -80,8 +99,8 @@ impl<'a> SliderRow<'a> {
             let ink = if changed_from_default { colours.ink } else { colours.ink_soft };
             let label = Label::new(egui::RichText::new(self.name).color(ink)).truncate().sense(Sense::click());
             let named = ui
-                .allocate_ui_with_layout(vec2(NAME, theme::ROW), Layout::left_to_right(Align::Center), |ui| {
-                    ui.set_min_width(NAME);
+                .allocate_ui_with_layout(vec2(self.width, theme::ROW), Layout::left_to_right(Align::Center), |ui| {
+                    ui.set_min_width(self.width);
                     ui.add(label)
                 })
                 .inner

@@ -99,6 +99,13 @@ impl Window {
         self.background.open_pairs(path, self.state.describing.setup.root.clone());
     }
 
+    /// Reads the table that is open again, its relative paths starting from `root`.
+    pub fn pairs_from(&mut self, root: PathBuf) {
+        if let Some(table) = self.state.describing.setup.table.clone() {
+            self.background.open_pairs(table, Some(root));
+        }
+    }
+
     pub(super) fn pair_table_opened(&mut self, table: OpenTable) {
         let (path, root) = (table.path.clone(), table.root.clone());
         let describing = &mut self.state.describing;

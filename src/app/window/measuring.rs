@@ -73,7 +73,7 @@ impl Window {
         classifying.asked = Some((setup.clone(), self.state.photos.revision()));
         let known = classifying.embedded.clone();
         let photos = classifying::labelled(&self.state.photos);
-        self.ask_lab("Classifying", classifying::by_words(setup, photos, known));
+        self.ask_lab(classifying::BY_WORDS, classifying::by_words(setup, photos, known));
     }
 
     pub(super) fn learn(&mut self, command: Command) {

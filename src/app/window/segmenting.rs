@@ -46,6 +46,7 @@ impl Window {
                     segmenting.brush(&photo, erase, at);
                 }
             }
+            Wish::Lift => self.lift_brush(),
             Wish::Restore(layer) => {
                 if let Some(photo) = photo {
                     let strokes = segmenting.swap_strokes(&photo, layer, Arc::default());
@@ -87,8 +88,13 @@ impl Window {
             self.segmented = None;
             self.segmented(answer);
         }
-        if self.state.segmenting.brushing() && !ctx.input(|i| i.pointer.any_down()) {
-            self.lift_brush();
+        // The page ends its strokes itself; one whose page was left meanwhile ends here.
+        if self.state.segmenting.brushing().is_some() && !ctx.input(|i| i.pointer.any_down()) {
+            if ctx.input(|i| i.pointer.any_released()) {
+                ctx.request_repaint();
+            } else {
+                self.lift_brush();
+            }
         }
         let now = self.state.notices.now;
         let segmenting = &mut self.state.segmenting;

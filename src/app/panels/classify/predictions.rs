@@ -94,7 +94,13 @@ fn comparison(ui: &mut Ui, desk: &mut Desk<'_>, predicted: &Arc<Predicted>) {
 pub fn matrix(ui: &mut Ui, desk: &mut Desk<'_>, predicted: &Arc<Predicted>) {
     let colours = palette(ui);
     ui.label(theme::strong("Predicted classes"));
-    ui.label(theme::small(&predicted.title).color(colours.ink_faint));
+    ui.horizontal_wrapped(|ui| {
+        ui.label(theme::small(&predicted.title).color(colours.ink_faint));
+        if desk.state.classifying.embedding().is_some() {
+            let text = "of the former setting, until all photos are embedded";
+            ui.label(theme::small(text).color(colours.uncertain));
+        }
+    });
     ui.add_space(theme::GRID);
     let Some(figures) = &predicted.figures else {
         let text = "No photo's class is known. Label photos, and the confusion matrix appears.";

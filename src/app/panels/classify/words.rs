@@ -121,11 +121,15 @@ fn run(ui: &mut Ui, desk: &mut Desk<'_>) {
             Some(problem) => (problem, colours.ng),
             None if total == 0 => ("Open photos first.".to_owned(), colours.ink_faint),
             None if desk.state.classifying.words.is_some() => {
-                ("Every edit is followed at once; only the text tower runs.".to_owned(), colours.ink_faint)
+                let text = "Edits of words are followed at once: only the text tower runs. Another model or other views \
+                            take the photos through the network again.";
+                (text.to_owned(), colours.ink_faint)
             }
-            None => ("Photos go through the network once, then every edit is live.".to_owned(), colours.ink_faint),
+            None => {
+                ("Photos go through the network once, then edits of words are live.".to_owned(), colours.ink_faint)
+            }
         };
-        ui.label(theme::small(text).color(ink));
+        ui.add(egui::Label::new(theme::small(text).color(ink)).wrap());
     });
 }
 
@@ -286,12 +290,19 @@ fn settings(ui: &mut Ui, desk: &mut Desk<'_>) {
             }
         });
     });
+    named_row(ui, NAME, "", tooltip, |ui| {
+        let (text, ink) = match desk.state.classifying.embedding() {
+            Some((done, total)) => (format!("{done} of {total} photos embedded…"), colours.uncertain),
+            None => ("Each view runs the network on every photo again.".to_owned(), colours.ink_faint),
+        };
+        ui.add(egui::Label::new(theme::small(text).color(ink)).wrap());
+    });
     let row = SliderRow::new(
         "Margin",
         0.0..=1.0,
         "How far the first label must be ahead of the second; a photo closer than that is none of these.",
     );
-    if let Some(margin) = row.default(0.0).show(ui, setup.margin) {
+    if let Some(margin) = row.default(0.0).name_width(NAME).show(ui, setup.margin) {
         edit(desk, "Margin", move |setup| setup.margin = margin);
     }
 }

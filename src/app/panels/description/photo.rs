@@ -153,13 +153,29 @@ fn outcome(ui: &mut Ui, desk: &mut Desk<'_>) {
     let similarity = said.outcome.outcome.similarity_score;
     let judged = judge_match(similarity, setup.threshold);
     let (mark, ink) = sign(judged.status, colours);
-    ui.horizontal(|ui| {
-        let verdict = ui.label(theme::title(format!("{mark} {}", judged.status.word())).color(ink));
-        verdict.on_hover_text("Clear from 0.05 above the threshold; a near miss is less than 0.05 below.");
+    let status = format!("{mark} {}", judged.status.word());
+    let distance = "Clear from 0.05 above the threshold; a near miss is less than 0.05 below.";
+    let doubt = judged.is_match.then(|| failures(&said)).flatten();
+    ui.horizontal_wrapped(|ui| {
+        let (headline, ink) = match &doubt {
+            Some(failures) => (format!("? similar, but {failures}"), colours.uncertain),
+            None => (status.clone(), ink),
+        };
+        ui.label(theme::title(headline).color(ink)).on_hover_text(distance);
         ui.add_space(theme::GAP);
         ui.label(theme::title(format!("{similarity:.3}")));
-        ui.label(theme::small("similarity").color(colours.ink_faint));
+        let beside = if doubt.is_some() { format!("similarity: {status}") } else { "similarity".to_owned() };
+        ui.label(theme::small(beside).color(colours.ink_faint));
     });
+    if doubt.is_some() {
+        let text = format!(
+            "Two judgements: by its similarity with the whole description the photo is a {} (threshold {:.2}); claim by \
+             claim it is not.",
+            judged.status.word(),
+            setup.threshold
+        );
+        ui.add(egui::Label::new(theme::small(text).color(colours.ink_soft)).wrap()).on_hover_text(distance);
+    }
     if let Some(failing) = failing(&said) {
         ui.horizontal_wrapped(|ui| {
             let text = format!("× {}", failing.claim);
@@ -187,6 +203,17 @@ fn outcome(ui: &mut Ui, desk: &mut Desk<'_>) {
         ui.label(theme::strong("Labels"));
         let shares: Vec<(&str, f32)> = labels.0.iter().map(|(label, share)| (label.as_str(), *share)).collect();
         bars(ui, &shares, |place| place == 0);
+    }
+}
+
+/// How many claims fail, in words; `None` where none does.
+fn failures(said: &Said) -> Option<String> {
+    let claims = || said.outcome.claims.iter().flatten();
+    match (claims().filter(|claim| claim.holds == Holds::No).count(), claims().count()) {
+        (0, _) => None,
+        (1, 1) => Some("its claim fails".to_owned()),
+        (1, all) => Some(format!("1 of {all} claims fails")),
+        (failing, all) => Some(format!("{failing} of {all} claims fail")),
     }
 }
 

@@ -48,7 +48,6 @@ fn row(ui: &mut Ui, name: &str, tooltip: &str, body: impl FnOnce(&mut Ui)) {
 
 /// The file, what was understood of it, and the button.
 fn choose(ui: &mut Ui, desk: &mut Desk<'_>) {
-    let colours = palette(ui);
     let setup = desk.state.describing.setup.clone();
     let table = desk.state.describing.table.clone();
     let info = Command::OpenPairTable.info();
@@ -67,8 +66,12 @@ fn choose(ui: &mut Ui, desk: &mut Desk<'_>) {
         if button.inner.clicked() {
             desk.run(Command::ChoosePairRoot);
         }
-        let text = setup.root.as_ref().map_or_else(|| "beside the table".to_owned(), |root| root.display().to_string());
-        ui.add(egui::Label::new(theme::small(text).color(colours.ink_soft)).truncate());
+        let typed = ui.add_enabled_ui(allowed, |ui| {
+            path_field(ui, "Folder of the table's photos", "beside the table", setup.root.as_deref())
+        });
+        if let Some(root) = typed.inner {
+            desk.push(Action::PairsFrom(root));
+        }
     });
     if let Some(table) = &table {
         row(ui, "", "", |ui| understood(ui, table));

@@ -11,7 +11,7 @@ use crate::app::action::{Action, Desk};
 use crate::app::command::Command;
 use crate::app::match_training::{MatchSetup, PairData, PairSample};
 use crate::app::panels::classify::{choose_model, models};
-use crate::app::panels::training::{chosen, count, ended, layout, picture, rate, row, start, use_button};
+use crate::app::panels::training::{Choice, chosen, count, ended, layout, picture, rate, row, start, use_button};
 use crate::app::photo_list::file_name;
 use crate::app::theme::{self, palette};
 use crate::app::widgets::icon_button::text_button;
@@ -98,8 +98,11 @@ fn setup(ui: &mut Ui, desk: &mut Desk<'_>) {
     });
     row(ui, "Photos in", Command::ChooseMatchRoot.info().help, |ui| {
         let clear = setup.root.as_ref().map(|_| ("Photos beside the tables", "Paths start beside each table."));
-        if chosen(ui, desk, Command::ChooseMatchRoot, setup.root.as_deref(), "beside each table", clear) {
-            set(desk, |setup| setup.root = None);
+        let (name, now) = ("Folder of the photos to learn from", setup.root.as_deref());
+        match chosen(ui, desk, Command::ChooseMatchRoot, name, now, "beside each table", clear) {
+            Some(Choice::Typed(folder)) => set(desk, |setup| setup.root = Some(folder)),
+            Some(Choice::Cleared) => set(desk, |setup| setup.root = None),
+            None => {}
         }
     });
     let tooltip = "A CLIP model: pocket, an installed one, or a folder. It stays as it is; the trained one is another.";
@@ -123,8 +126,10 @@ fn setup(ui: &mut Ui, desk: &mut Desk<'_>) {
         let tooltip = "Checkpoints, curves and the best model are written there; a run that was stopped goes on.";
         row(ui, "Kept in", tooltip, |ui| {
             let clear = setup.out.as_ref().map(|_| ("A folder of its own", "Keep every setup in a folder of its own."));
-            if chosen(ui, desk, Command::ChooseMatchOut, Some(&out), "", clear) {
-                set(desk, |setup| setup.out = None);
+            match chosen(ui, desk, Command::ChooseMatchOut, "Folder of the training", Some(&out), "", clear) {
+                Some(Choice::Typed(folder)) => set(desk, |setup| setup.out = Some(folder)),
+                Some(Choice::Cleared) => set(desk, |setup| setup.out = None),
+                None => {}
             }
         });
     }

@@ -20,7 +20,9 @@ use crate::app::widgets::{ICON_BUTTON, SliderRow, icon_button, icon_toggle, name
 use crate::model::POCKET_SEG;
 
 /// Width of the names on the left of a row.
-const NAME: f32 = 96.0;
+const NAME: f32 = 56.0;
+/// Room that the button for a folder takes.
+const FOLDER: f32 = 92.0;
 /// Words that are offered, after the classes of the bench.
 const OFFERED: [&str; 4] = ["crack", "scratch", "hole", "stain"];
 
@@ -71,7 +73,7 @@ fn prompts(ui: &mut Ui, desk: &mut Desk<'_>) {
     }
     add(ui, desk);
     if let Some(job) = desk.state.segmenting.job.clone().filter(|job| !job.stopping && job.total > 1) {
-        ui.horizontal(|ui| {
+        ui.horizontal_wrapped(|ui| {
             let text = format!("{}: {} of {}", job.what, job.done, job.total);
             let bar = egui::ProgressBar::new(job.done as f32 / job.total as f32).desired_width(120.0);
             ui.add(bar.desired_height(6.0).fill(colours.accent).corner_radius(3)).accessible_name(&text);
@@ -195,6 +197,8 @@ fn row(ui: &mut Ui, desk: &mut Desk<'_>, layer: &LayerSetup) {
         let tooltip = "Probability from which a pixel belongs to the mask. Lower takes in more. No network runs.";
         let threshold = SliderRow::new("Threshold", 0.01..=0.99, tooltip).default(0.5);
         ui.push_id(("threshold", id), |ui| {
+            // On a card a track in the colour of cards would not be seen.
+            ui.visuals_mut().widgets.inactive.bg_fill = colours.raised.lerp_to_gamma(colours.ink_faint, 0.35);
             // An f32 at the end of the slider lies beyond it by a hair, which would count as a change in every frame.
             let now = (f64::from(layer.threshold) * 1e4).round() / 1e4;
             if let Some(value) = threshold.show(ui, now) {
@@ -268,7 +272,7 @@ fn outcome(ui: &mut Ui, desk: &mut Desk<'_>, layer: &LayerSetup) {
         None if segmenting.problem.is_some() => "no mask".to_owned(),
         None => "…".to_owned(),
     };
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         ui.label(theme::small(text).color(colours.ink_faint));
         if strokes > 0 {
             let text = if strokes == 1 { "1 stroke".to_owned() } else { format!("{strokes} strokes") };
@@ -300,8 +304,10 @@ fn options(ui: &mut Ui, desk: &mut Desk<'_>) {
     ui.horizontal(|ui| {
         let tooltip = "A CLIPSeg network: the embedded one, an installed one, or a folder, e.g. one trained here.";
         named(ui, NAME, egui::RichText::new("Model").color(colours.ink_soft)).on_hover_text(tooltip);
-        let combo = egui::ComboBox::from_id_salt("segment model").selected_text(short(&setup.model)).width(140.0);
-        let shown = combo.show_ui(ui, |ui| {
+        // The button beside it keeps its place, however narrow the panel is.
+        let width = (ui.available_width() - FOLDER - theme::GAP).clamp(60.0, 140.0);
+        let combo = egui::ComboBox::from_id_salt("segment model").selected_text(short(&setup.model)).width(width);
+        let choices = |ui: &mut Ui| {
             let mut names = vec![DEFAULT_MODEL.to_owned()];
             for name in desk.state.segmenting.models.iter().chain([&setup.model]) {
                 if !names.contains(name) {
@@ -313,8 +319,12 @@ fn options(ui: &mut Ui, desk: &mut Desk<'_>) {
                     edit(desk, "Model of the masks", move |setup| setup.model = name);
                 }
             }
+        };
+        let shown = ui.scope(|ui| {
+            ui.set_max_width(width);
+            combo.truncate().show_ui(ui, choices)
         });
-        shown.response.on_hover_text(tooltip).accessible_name("Model of the masks");
+        shown.inner.response.on_hover_text(tooltip).accessible_name("Model of the masks");
         if text_button(ui, ICON_ADD, "Folder…", Command::AddModelFolder.info().help).clicked() {
             desk.run(Command::AddModelFolder);
         }

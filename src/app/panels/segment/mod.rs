@@ -42,6 +42,6 @@ fn mode(ui: &mut Ui, desk: &mut Desk<'_>) {
 
 /// What the page shows without a photo.
 pub fn empty(ui: &mut Ui, desk: &mut Desk<'_>) {
-    photo::header(ui, desk, |_, _| {}, |_, _| {});
+    photo::header(ui, desk);
     super::welcome::show(ui, desk);
 }

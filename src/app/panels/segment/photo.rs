@@ -1,7 +1,7 @@
 //! The photo with the masks over it: zoom and pan, the brush, and the box around an example.
 
 use egui::{
-    Align, Color32, CursorIcon, Key, Layout, PointerButton, Pos2, Rect, Role, Sense, Stroke, StrokeKind, Ui,
+    Align, Color32, CursorIcon, Event, Key, Layout, PointerButton, Pos2, Rect, Role, Sense, Stroke, StrokeKind, Ui,
     WidgetInfo, pos2, vec2,
 };
 use egui_material_icons::icons::{ICON_BRUSH, ICON_FIT_SCREEN, ICON_HIGHLIGHT_ALT, ICON_INK_ERASER, ICON_PAN_TOOL};
@@ -21,10 +21,26 @@ use crate::app::widgets::icon_toggle;
 const LEAST_EXAMPLE: f32 = 8.0;
 /// Opacity inside a mask where the overlay is at its strongest.
 const FILL: f32 = 0.7;
+/// Width of the strip from which all of it stands in one line; below, the tools have a line of their own.
+const ONE_LINE: f32 = 620.0;
 
 /// Shows header and photo; returns where the whole photo is fitted in.
 pub fn picture(ui: &mut Ui, desk: &mut Desk<'_>) -> Rect {
-    header(ui, desk, tools, view);
+    strip(ui, |ui| {
+        if ui.available_width() >= ONE_LINE {
+            line(ui, |ui| {
+                mode(ui, desk);
+                ui.scope(|ui| tools(ui, desk));
+                ui.with_layout(Layout::right_to_left(Align::Center), |ui| view(ui, desk));
+            });
+        } else {
+            line(ui, |ui| {
+                mode(ui, desk);
+                ui.with_layout(Layout::right_to_left(Align::Center), |ui| view(ui, desk));
+            });
+            line(ui, |ui| tools(ui, desk));
+        }
+    });
     let canvas = ui.available_rect_before_wrap();
     ui.painter().rect_filled(canvas, 0, palette(ui).canvas);
     let framed = canvas.shrink(2.0 * theme::GAP);
@@ -39,24 +55,25 @@ pub fn picture(ui: &mut Ui, desk: &mut Desk<'_>) -> Rect {
     framed
 }
 
-/// The strip above: which half of the page, and what belongs to it.
-pub fn header(
-    ui: &mut Ui,
-    desk: &mut Desk<'_>,
-    left: impl FnOnce(&mut Ui, &mut Desk<'_>),
-    right: impl FnOnce(&mut Ui, &mut Desk<'_>),
-) {
+/// The strip above where there are no masks: which half of the page.
+pub fn header(ui: &mut Ui, desk: &mut Desk<'_>) {
+    strip(ui, |ui| line(ui, |ui| mode(ui, desk)));
+}
+
+/// A line of the strip.
+fn line(ui: &mut Ui, body: impl FnOnce(&mut Ui)) {
+    ui.horizontal(|ui| {
+        ui.set_height(7.0 * theme::GRID);
+        ui.set_width(ui.available_width());
+        body(ui);
+    });
+}
+
+/// The strip above.
+fn strip(ui: &mut Ui, body: impl FnOnce(&mut Ui)) {
     let colours = palette(ui);
     let margin = egui::Margin { left: 10, right: 10, top: 6, bottom: 6 };
-    let strip = egui::Frame::new().fill(colours.panel).inner_margin(margin).show(ui, |ui| {
-        ui.horizontal(|ui| {
-            ui.set_height(7.0 * theme::GRID);
-            ui.set_width(ui.available_width());
-            mode(ui, desk);
-            left(ui, desk);
-            ui.with_layout(Layout::right_to_left(Align::Center), |ui| right(ui, desk));
-        });
-    });
+    let strip = egui::Frame::new().fill(colours.panel).inner_margin(margin).show(ui, body);
     let rect = strip.response.rect;
     ui.painter().hline(rect.x_range(), rect.bottom() - 0.5, (1.0, colours.line));
     ui.add_space(-ui.spacing().item_spacing.y);
@@ -103,6 +120,7 @@ fn tools(ui: &mut Ui, desk: &mut Desk<'_>) {
 /// From the right: fit, opacity.
 fn view(ui: &mut Ui, desk: &mut Desk<'_>) {
     let colours = palette(ui);
+    ui.spacing_mut().item_spacing.x = theme::GAP;
     let info = Command::Fit.info();
     if icon_toggle(ui, desk.state.viewport.fit, ICON_FIT_SCREEN, info.label, info.help).clicked() {
         desk.run(Command::Fit);
@@ -209,8 +227,9 @@ fn handle(
     } else if desk.state.cursor.is_some() {
         desk.push(Action::Cursor(None));
     }
-    let space = ui.input(|i| i.key_down(Key::Space)) && !ui.ctx().text_edit_focused();
     let segmenting = &desk.state.segmenting;
+    let brushing = segmenting.brushing();
+    let space = ui.input(|i| i.key_down(Key::Space)) && !ui.ctx().text_edit_focused() && brushing.is_none();
     let tool = if space { Tool::Hand } else { segmenting.tool };
     let hand = tool == Tool::Hand && response.dragged_by(PointerButton::Primary);
     if hand || response.dragged_by(PointerButton::Middle) {
@@ -220,16 +239,19 @@ fn handle(
         Tool::Hand if response.double_clicked() => port.fit = true,
         Tool::Hand => {}
         Tool::Add | Tool::Erase => {
-            let (primary, secondary) = ui.input(|i| (i.pointer.primary_down(), i.pointer.secondary_down()));
             let ready = segmenting.can_brush(path);
-            if let Some(at) = response.interact_pointer_pos()
-                && response.is_pointer_button_down_on()
-                && (primary || secondary)
-                && ready
-            {
+            // The edges belong to the panels beside, which are dragged there.
+            let paper = response.rect.shrink(ui.style().interaction.resize_grab_radius_side);
+            let (ctx, layer) = (ui.ctx(), ui.layer_id());
+            let begins =
+                |at: Pos2| ready && paper.contains(at) && ctx.layer_id_at(at).is_none_or(|above| above == layer);
+            let pixel = |at: Pos2| {
                 let point = port.to_photo(framed, at);
-                let at = [point.x.floor() as i32, point.y.floor() as i32];
-                desk.segment(Wish::Brush { erase: secondary || tool == Tool::Erase, at });
+                [point.x.floor() as i32, point.y.floor() as i32]
+            };
+            let events = ui.input(|i| i.events.clone());
+            for wish in strokes(&events, tool == Tool::Erase, brushing, begins, pixel) {
+                desk.segment(wish);
             }
         }
         Tool::Example => {
@@ -247,6 +269,43 @@ fn handle(
             }
         }
     }
+}
+
+/// What the events of one frame do with the brush: every press paints, even one that ends in the same frame, and a stroke
+/// goes to where its button is let go. `under_way` is whether a stroke from before erases, `begins` whether one may begin
+/// at a place.
+fn strokes(
+    events: &[Event],
+    eraser: bool,
+    mut under_way: Option<bool>,
+    begins: impl Fn(Pos2) -> bool,
+    pixel: impl Fn(Pos2) -> [i32; 2],
+) -> Vec<Wish> {
+    let mut wishes = Vec::new();
+    for event in events {
+        match *event {
+            Event::PointerMoved(pos) => {
+                if let Some(erase) = under_way {
+                    wishes.push(Wish::Brush { erase, at: pixel(pos) });
+                }
+            }
+            Event::PointerButton { pos, button, pressed, .. }
+                if matches!(button, PointerButton::Primary | PointerButton::Secondary) =>
+            {
+                let erase = eraser || button == PointerButton::Secondary;
+                if pressed && under_way.is_none() && begins(pos) {
+                    wishes.push(Wish::Brush { erase, at: pixel(pos) });
+                    under_way = Some(erase);
+                } else if !pressed && under_way == Some(erase) {
+                    wishes.push(Wish::Brush { erase, at: pixel(pos) });
+                    wishes.push(Wish::Lift);
+                    under_way = None;
+                }
+            }
+            _ => {}
+        }
+    }
+    wishes
 }
 
 /// The box being drawn, in whole pixels of the photo.
@@ -340,9 +399,46 @@ fn state_chip(ui: &Ui, desk: &Desk<'_>, canvas: Rect) {
     } else {
         return;
     };
-    let galley = ui.painter().layout_no_wrap(text, theme::body_font(), ink);
+    let galley = ui.painter().layout(text, theme::body_font(), ink, canvas.width() - 40.0);
     let at = pos2(canvas.center().x - galley.size().x / 2.0, canvas.top() + 14.0);
     let rect = Rect::from_min_size(at, galley.size());
     chip(ui, rect);
     ui.painter().galley(rect.min, galley, ink);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn button(at: f32, button: PointerButton, pressed: bool) -> Event {
+        Event::PointerButton { pos: pos2(at, at), button, pressed, modifiers: egui::Modifiers::NONE }
+    }
+
+    /// The wishes in short: a place painted, or one erased, or the brush lifted.
+    fn said(events: &[Event], eraser: bool, under_way: Option<bool>) -> String {
+        let wishes = strokes(events, eraser, under_way, |at| at.x < 100.0, |at| [at.x as i32, at.y as i32]);
+        let words = wishes.iter().map(|wish| match wish {
+            Wish::Brush { erase, at } => format!("{}{}", if *erase { "-" } else { "+" }, at[0]),
+            Wish::Lift => "lift".to_owned(),
+            _ => "?".to_owned(),
+        });
+        words.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn every_press_paints_and_a_stroke_goes_to_where_it_is_let_go() {
+        use PointerButton::{Middle, Primary, Secondary};
+        let moved = |at: f32| Event::PointerMoved(pos2(at, at));
+        let click = [button(5.0, Primary, true), button(5.0, Primary, false)];
+        assert_eq!(said(&click, false, None), "+5 +5 lift");
+        let twice = [click.to_vec(), vec![moved(9.0)], vec![button(9.0, Secondary, true)]].concat();
+        assert_eq!(said(&twice, false, None), "+5 +5 lift -9");
+        let end = [moved(7.0), moved(8.0), button(12.0, Primary, false), moved(20.0)];
+        assert_eq!(said(&end, false, Some(false)), "+7 +8 +12 lift");
+        let other = [button(5.0, Secondary, true), button(5.0, Secondary, false), moved(6.0)];
+        assert_eq!(said(&other, false, Some(false)), "+6", "the other button ends no stroke");
+        assert_eq!(said(&[button(200.0, Primary, true), moved(50.0)], false, None), "", "begun elsewhere");
+        assert_eq!(said(&[button(5.0, Middle, true), moved(6.0)], false, None), "", "the photo is moved");
+        assert_eq!(said(&click, true, None), "-5 -5 lift");
+    }
 }

@@ -6,7 +6,7 @@ use super::{curves, photo};
 use crate::app::action::{Action, Desk};
 use crate::app::command::Command;
 use crate::app::panels::classify::{choose_model, models};
-use crate::app::panels::training::{chosen, count, ended, layout, picture, rate, row, start, use_button};
+use crate::app::panels::training::{Choice, chosen, count, ended, layout, picture, rate, row, start, use_button};
 use crate::app::segmenting::DEFAULT_MODEL;
 use crate::app::state::photos;
 use crate::app::theme::{self, palette};
@@ -16,7 +16,7 @@ use crate::report::segments::COLOURS;
 
 /// Shows the page.
 pub fn show(ui: &mut Ui, desk: &mut Desk<'_>) {
-    photo::header(ui, desk, |_, _| {}, |_, _| {});
+    photo::header(ui, desk);
     page(ui, "training", |ui| {
         ui.label(theme::title("Train the network that segments"));
         let text = "It learns from photos with masks what your words mean on your parts. The tower of words stays as it is; the \
@@ -42,13 +42,20 @@ fn setup(ui: &mut Ui, desk: &mut Desk<'_>) {
     let setup = desk.state.training.setup.clone();
     row(ui, "Photos", "A folder with images and masks, or one class in the MVTec-AD layout.", |ui| {
         let otherwise = "a folder with images/ and masks/";
-        chosen(ui, desk, Command::ChooseTrainData, setup.data.as_deref(), otherwise, None);
+        let name = "Folder of photos with masks";
+        let choice = chosen(ui, desk, Command::ChooseTrainData, name, setup.data.as_deref(), otherwise, None);
+        if let Some(Choice::Typed(folder)) = choice {
+            desk.push(Action::TrainOn(folder));
+        }
     });
     row(ui, "Judged on", "Photos that are never learned from; each epoch is judged on them.", |ui| {
         let clear = setup.validation.as_ref().map(|_| ("Judge on a fifth", "Judge on a fifth of the photos instead."));
         let otherwise = "a fifth of the photos, chosen by chance";
-        if chosen(ui, desk, Command::ChooseTrainValidation, setup.validation.as_deref(), otherwise, clear) {
-            set(desk, |setup| setup.validation = None);
+        let (name, now) = ("Folder of photos to judge on", setup.validation.as_deref());
+        match chosen(ui, desk, Command::ChooseTrainValidation, name, now, otherwise, clear) {
+            Some(Choice::Typed(folder)) => set(desk, |setup| setup.validation = Some(folder)),
+            Some(Choice::Cleared) => set(desk, |setup| setup.validation = None),
+            None => {}
         }
     });
     let tooltip = "pocket-seg marks damage of procedural parts, but hardly tells its words apart; a CLIPSeg folder goes on \
@@ -81,7 +88,10 @@ fn setup(ui: &mut Ui, desk: &mut Desk<'_>) {
             "Kept in",
             "Checkpoints, curves and the best model are written there; a run that was stopped goes on.",
             |ui| {
-                chosen(ui, desk, Command::ChooseTrainOut, Some(&out), "", None);
+                let choice = chosen(ui, desk, Command::ChooseTrainOut, "Folder of the training", Some(&out), "", None);
+                if let Some(Choice::Typed(folder)) = choice {
+                    set(desk, |setup| setup.out = Some(folder));
+                }
             },
         );
     }

@@ -16,7 +16,7 @@ use crate::app::command::Command;
 use crate::app::lesson::{Course, Lesson, Run};
 use crate::app::theme::{self, palette};
 use crate::app::widgets::icon_button::text_button;
-use crate::app::widgets::{columns, icon_button, named_row, primary_button};
+use crate::app::widgets::{columns, icon_button, named_row, path_field, primary_button};
 
 /// Width of the names on the left.
 const NAME: f32 = 104.0;
@@ -52,28 +52,31 @@ pub fn layout<T>(
     }
 }
 
-/// A button that asks for a folder, and what is chosen; `otherwise` stands where nothing is. `clear` is name and tooltip of
-/// a button that takes the choice back; gives whether it was clicked.
+/// What was done about a folder.
+pub enum Choice {
+    Typed(PathBuf),
+    /// The choice was taken back.
+    Cleared,
+}
+
+/// A button that asks for a folder, and a field for its path with what is chosen; `otherwise` stands where nothing is. `name`
+/// is the field's, `clear` name and tooltip of a button that takes the choice back.
 pub fn chosen(
     ui: &mut Ui,
     desk: &mut Desk<'_>,
     command: Command,
+    name: &str,
     chosen: Option<&Path>,
     otherwise: &str,
     clear: Option<(&str, &str)>,
-) -> bool {
-    let colours = palette(ui);
+) -> Option<Choice> {
     let info = command.info();
     if text_button(ui, ICON_FOLDER_OPEN, "Choose…", info.help).clicked() {
         desk.run(command);
     }
     let cleared = clear.is_some_and(|(name, help)| icon_button(ui, ICON_CLOSE, name, help).clicked());
-    let (text, ink) = match chosen {
-        Some(path) => (path.display().to_string(), colours.ink_soft),
-        None => (otherwise.to_owned(), colours.ink_faint),
-    };
-    ui.add(egui::Label::new(theme::small(&text).color(ink)).truncate()).on_hover_text(text);
-    cleared
+    let typed = path_field(ui, name, otherwise, chosen);
+    if cleared { Some(Choice::Cleared) } else { typed.map(Choice::Typed) }
 }
 
 /// A whole number with its name before it; gives the new one.
@@ -143,7 +146,8 @@ fn duration<C: Course>(lesson: &Lesson<C>) -> String {
         let epochs = C::epochs(&lesson.setup);
         let done = lesson.run.as_ref().filter(|run| run.stopped && run.setup == lesson.setup);
         let done = done.map_or(0, |run| run.epochs.len().min(epochs));
-        let total = forecast.reading + forecast.epoch * (epochs - done) as f64;
+        // Of the parts as they are said, so that they add up.
+        let total = said(forecast.reading) + said(forecast.epoch) * (epochs - done) as f64;
         let of = if done == 0 { format!("{epochs}") } else { format!("the {} left of {epochs}", epochs - done) };
         return format!(
             "About {}: {} to begin with, then {} for each of {of} epochs. Measured here on a few photos and steps; \
@@ -159,15 +163,29 @@ fn duration<C: Course>(lesson: &Lesson<C>) -> String {
     }
 }
 
+/// The unit that fits so many seconds: its length in seconds, name and decimals.
+fn unit(seconds: f64) -> (f64, &'static str, usize) {
+    match seconds {
+        s if s < 0.995 => (1.0, "s", 2),
+        s if s < 9.95 => (1.0, "s", 1),
+        s if s < 90.0 => (1.0, "s", 0),
+        s if s < 597.0 => (60.0, "min", 1),
+        s if s < 5400.0 => (60.0, "min", 0),
+        _ => (3600.0, "h", 1),
+    }
+}
+
 /// Seconds in units that fit.
 fn time(seconds: f64) -> String {
-    match seconds {
-        s if s < 0.1 => "under 0.1 s".to_owned(),
-        s if s < 1.0 => format!("{s:.1} s"),
-        s if s < 90.0 => format!("{s:.0} s"),
-        s if s < 5400.0 => format!("{:.0} min", s / 60.0),
-        s => format!("{:.1} h", s / 3600.0),
-    }
+    let (length, name, decimals) = unit(seconds);
+    if seconds < 0.005 { "under 0.01 s".to_owned() } else { format!("{:.decimals$} {name}", seconds / length) }
+}
+
+/// Seconds rounded as [`time`] says them.
+fn said(seconds: f64) -> f64 {
+    let (length, _, decimals) = unit(seconds);
+    let steps = 10_f64.powi(decimals as i32) / length;
+    (seconds * steps).round() / steps
 }
 
 /// How a run ended; `early` says after what it waited no longer.
@@ -214,4 +232,20 @@ pub fn picture(ui: &mut Ui, desk: &mut Desk<'_>, picture: &Arc<ColorImage>, most
     ui.painter().add(shape);
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, format!("Sample {says}")));
     response.on_hover_text(says);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_add_up_as_they_are_said() {
+        let times = [0.001, 0.047, 0.996, 1.64, 9.96, 89.4, 100.0, 598.0, 4000.0, 9000.0].map(time);
+        let expected =
+            ["under 0.01 s", "0.05 s", "1.0 s", "1.6 s", "10 s", "89 s", "1.7 min", "10 min", "67 min", "2.5 h"];
+        assert_eq!(times, expected);
+        for (seconds, rounded) in [(0.047, 0.05), (1.64, 1.6), (8.42, 8.4), (89.4, 89.0), (100.0, 102.0)] {
+            assert!((said(seconds) - rounded).abs() < 1e-9, "{seconds}: {}", said(seconds));
+        }
+    }
 }
