@@ -97,6 +97,7 @@ struct Words {
     prompts: LabelPrompts,
     bank: TextBank,
     temperature: f32,
+    margin: f64,
 }
 
 /// A classification with its figures, ready to draw and to write.
@@ -213,6 +214,7 @@ impl Predicted {
             folds: self.folds.clone(),
             xray: self.xray.clone(),
             prompts: self.words.as_ref().map(|words| words.prompts.clone()),
+            margin: self.words.as_ref().map_or(0.0, |words| words.margin),
             ..ClassificationRun::default()
         }
     }
@@ -424,7 +426,8 @@ pub fn by_words(setup: ClassifySetup, photos: Vec<LabelledPhoto>, known: Option<
         predicted.device.clone_from(&embedded.device);
         predicted.settings = job::settings(&setup.prompts, temperature, setup.margin, &setup.augment);
         let (embedded, prompts) = (Arc::new(embedded), setup.prompts);
-        let words = Words { embedded: embedded.clone(), prompts: prompts.clone(), bank, temperature };
+        let words =
+            Words { embedded: embedded.clone(), prompts: prompts.clone(), bank, temperature, margin: setup.margin };
         predicted.words = Some(Arc::new(words));
         Ok(Answer::Words { embedded, prompts, predicted: Box::new(predicted) })
     })
