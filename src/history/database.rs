@@ -3,7 +3,7 @@
 //! verdicts.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::{Error, Result};
 
@@ -176,8 +176,15 @@ fn open_sqlite(path: &str) -> Result<Database> {
     }
     let connection = rusqlite::Connection::open(path).map_err(fail)?;
     connection.busy_timeout(PATIENCE).map_err(fail)?;
-    // WAL lets others read while one writes; FULL syncs every commit, so that a power cut loses none.
-    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).map_err(fail)?;
+    // WAL lets others read while one writes; FULL syncs every commit, so that a power cut loses none. SQLite does not wait
+    // by itself for another program that is switching to WAL at the same moment.
+    let begun = Instant::now();
+    while let Err(e) = connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())) {
+        if e.sqlite_error_code() != Some(rusqlite::ErrorCode::DatabaseBusy) || begun.elapsed() > PATIENCE {
+            return Err(fail(e));
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
     connection.pragma_update(None, "synchronous", "FULL").map_err(fail)?;
     connection.pragma_update(None, "foreign_keys", "ON").map_err(fail)?;
     Ok(Database::Sqlite { connection, path: path.to_owned() })
