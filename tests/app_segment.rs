@@ -106,8 +106,8 @@ fn words_become_layers_with_thresholds_of_their_own() {
     driver.until("refusing", |d| d.has("There is no model `nobody/nothing`") && d.has("Try again"));
 }
 
-#[test]
-fn the_brush_corrects_a_mask_and_the_files_tell() {
+/// One layer whose mask is empty, the brush in hand; and the middle of the photo.
+fn about_to_brush() -> (Driver, Pos2) {
     let mut driver = on_the_page();
     driver.click("Find crack");
     driver.until("the map", |d| d.has("% of the photo"));
@@ -115,6 +115,12 @@ fn the_brush_corrects_a_mask_and_the_files_tell() {
     driver.until("nothing inside", |d| share(d, 0) == Some(0.0));
     driver.click("Brush");
     let middle = driver.harness.get_by_label("Photo with masks").rect().center();
+    (driver, middle)
+}
+
+#[test]
+fn the_brush_corrects_a_mask_and_the_files_tell() {
+    let (mut driver, middle) = about_to_brush();
     drag(&mut driver, middle, middle + egui::vec2(60.0, 0.0));
     driver.until("painting", |d| d.has("· 1 stroke") && share(d, 0).is_some_and(|share| share > 0.0));
     let painted = share(&mut driver, 0).unwrap();
@@ -143,13 +149,7 @@ fn the_brush_corrects_a_mask_and_the_files_tell() {
 
 #[test]
 fn a_click_within_one_frame_paints() {
-    let mut driver = on_the_page();
-    driver.click("Find crack");
-    driver.until("the map", |d| d.has("% of the photo"));
-    driver.window().state.edit_segment("Threshold", |setup| setup.layers[0].threshold = 0.99);
-    driver.until("nothing inside", |d| share(d, 0) == Some(0.0));
-    driver.click("Brush");
-    let middle = driver.harness.get_by_label("Photo with masks").rect().center();
+    let (mut driver, middle) = about_to_brush();
     let button = |pos: Pos2, pressed: bool| Event::PointerButton {
         pos,
         button: PointerButton::Primary,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::background::Purpose;
 use super::labels::Label;
 use super::state::photos;
+use crate::count::count;
 use crate::dataset::mvtec::{Role, role};
 use crate::photo::{Failure, find_photos};
 
@@ -60,7 +61,7 @@ impl Found {
             parts.push(format!("{} of test", photos(self.test)));
         }
         if self.masks > 0 {
-            parts.push(if self.masks == 1 { "1 mask".to_owned() } else { format!("{} masks", self.masks) });
+            parts.push(count(self.masks, "mask", "masks"));
         }
         (!parts.is_empty()).then(|| format!("Left out: {}.", parts.join(", ")))
     }

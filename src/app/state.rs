@@ -688,12 +688,12 @@ impl State {
 
 /// `1 photo`, `2 photos`.
 pub fn photos(count: usize) -> String {
-    if count == 1 { "1 photo".to_owned() } else { format!("{count} photos") }
+    crate::count::count(count, "photo", "photos")
 }
 
 /// `1 reference`, `2 references`.
 pub fn references(count: usize) -> String {
-    if count == 1 { "1 reference".to_owned() } else { format!("{count} references") }
+    crate::count::count(count, "reference", "references")
 }
 
 #[cfg(test)]

@@ -273,7 +273,7 @@ impl Window {
                 let count = self.state.add_photos(samples.photos);
                 self.state.notices.info(format!(
                     "Opened {} and {}.",
-                    sample_photos(count),
+                    crate::count::count(count, "sample", "samples"),
                     references(self.state.recipe.references.len())
                 ));
             }
@@ -677,10 +677,6 @@ impl eframe::App for Window {
         let palette = if visuals.dark_mode { &theme::DARK } else { &theme::LIGHT };
         palette.canvas.to_normalized_gamma_f32()
     }
-}
-
-fn sample_photos(count: usize) -> String {
-    if count == 1 { "1 sample".to_owned() } else { format!("{count} samples") }
 }
 
 /// While files hover over the window: what a drop would do.

@@ -7,7 +7,7 @@ use clap::{ArgAction, Args};
 
 use super::console::{Console, Progress};
 use super::inspect::{method, stage_words};
-use super::{Common, interrupt};
+use super::{Common, all_but, interrupt};
 use crate::bench::files::{JointDocument, RunDocument};
 use crate::bench::results::groups;
 use crate::bench::{self, BenchEvent, FigureSet, Matrix, Outcome, Plan, Protocol, RunResult, Shots};
@@ -127,15 +127,7 @@ pub fn run(args: BenchArgs, common: &Common, console: &Console) -> Result<()> {
 }
 
 fn exit(outcome: &Outcome) -> Result<()> {
-    match outcome.failures() {
-        0 => Ok(()),
-        1 => {
-            Err(Error::input("One file could not be used; the rest is measured. It is named above and in bench.json."))
-        }
-        n => Err(Error::input(format!(
-            "{n} files could not be used; the rest is measured. They are named above and in bench.json."
-        ))),
-    }
+    all_but(outcome.failures(), "file", "used", "measured", "above and in bench.json")
 }
 
 /// Says what happens.

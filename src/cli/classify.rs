@@ -8,7 +8,7 @@ use clap::{ArgGroup, Args};
 
 use super::console::Console;
 use super::lab::Bench;
-use super::{Common, interrupt};
+use super::{Common, all_but, interrupt};
 use crate::classify::job::{self, Embedding};
 use crate::classify::{Augmentation, Classification, LabelPrompts, TextBank};
 use crate::count::count;
@@ -303,11 +303,5 @@ pub fn say(runs: &[ClassificationRun], json: bool) -> Result<()> {
 
 /// The error for a batch in which some photos failed.
 pub fn failed(count: usize) -> Result<()> {
-    match count {
-        0 => Ok(()),
-        1 => Err(Error::input("One file could not be used; the rest is done. It is named above and in metrics.json.")),
-        n => Err(Error::input(format!(
-            "{n} files could not be used; the rest is done. They are named above and in metrics.json."
-        ))),
-    }
+    all_but(count, "file", "used", "done", "above and in metrics.json")
 }

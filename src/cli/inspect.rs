@@ -10,7 +10,7 @@ use clap::Args;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::console::{Console, Progress};
-use super::{Common, absolute, interrupt};
+use super::{Common, absolute, all_but, interrupt};
 use crate::anomaly::{Inspection, Verdict};
 use crate::count::count;
 use crate::dataset::choose;
@@ -499,31 +499,25 @@ fn summarise(run: &Run, out: &Path, json: bool, console: &Console) -> Result<()>
             }
         }
     }
-    let count = |verdict| run.photos.iter().filter(|photo| photo.inspection.verdict == verdict).count();
+    let judged = |verdict| run.photos.iter().filter(|photo| photo.inspection.verdict == verdict).count();
     console.note(format!(
         "{}: {} NG, {} uncertain, {} OK, {} failed. Results: {}",
-        if run.photos.len() == 1 { "1 photo".to_owned() } else { format!("{} photos", run.photos.len()) },
-        count(Verdict::Ng),
-        count(Verdict::Uncertain),
-        count(Verdict::Ok),
+        count(run.photos.len(), "photo", "photos"),
+        judged(Verdict::Ng),
+        judged(Verdict::Uncertain),
+        judged(Verdict::Ok),
         run.failures.len(),
         out.join("report.html").display()
     ));
     let doubtful = run.photos.iter().filter(|photo| !photo.inspection.quality.passed).count();
     if doubtful > 0 {
-        let photos = if doubtful == 1 { "1 photo is".to_owned() } else { format!("{doubtful} photos are") };
+        let photos = count(doubtful, "photo is", "photos are");
         console.warn(format!("{photos} of doubtful quality (`quality_reason` in results.csv says why)."));
     }
     if run.cancelled {
         return Err(Error::Cancelled);
     }
-    match run.failures.len() {
-        0 => Ok(()),
-        1 => Err(Error::input("One file could not be used; the rest is done. It is named above and in results.json.")),
-        n => Err(Error::input(format!(
-            "{n} files could not be used; the rest is done. They are named above and in results.json."
-        ))),
-    }
+    all_but(run.failures.len(), "file", "used", "done", "above and in results.json")
 }
 
 /// Verdict, score, path and strongest region, in columns.

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::console::Console;
 use super::lab::Bench;
-use super::{Common, absolute, interrupt, match_train};
+use super::{Common, absolute, all_but, interrupt, match_train};
 use crate::count::count;
 use crate::engine::Lab;
 use crate::matching::{
@@ -340,13 +340,7 @@ fn batch_test(args: BatchArgs, common: &Common, console: &Console) -> Result<()>
         print_summary(&summary);
     }
     console.note(format!("Results: {}", args.output.display()));
-    match summary.failures.len() {
-        0 => Ok(()),
-        1 => Err(Error::input("One row could not be used; the rest is done. It is named above and in the results.")),
-        n => Err(Error::input(format!(
-            "{n} rows could not be used; the rest is done. They are named above and in the results."
-        ))),
-    }
+    all_but(summary.failures.len(), "row", "used", "done", "above and in the results")
 }
 
 fn name_failures(bad: &[BadRow]) {

@@ -179,6 +179,18 @@ fn without_model(common: &Common, verb: &str) -> Result<()> {
     Err(Error::input(format!("`hairline {verb}` uses no network, so it has no model. Leave out --model.")))
 }
 
+/// How a run ends in which `failed` of the `things` could not be `used` while the rest is `done`; `named` says where the
+/// failed ones are named.
+fn all_but(failed: usize, thing: &str, used: &str, done: &str, named: &str) -> Result<()> {
+    match failed {
+        0 => Ok(()),
+        1 => Err(Error::input(format!("One {thing} could not be {used}; the rest is {done}. It is named {named}."))),
+        n => {
+            Err(Error::input(format!("{n} {thing}s could not be {used}; the rest is {done}. They are named {named}.")))
+        }
+    }
+}
+
 /// The paths, made absolute, so that a recipe means the same from another folder.
 fn absolute(paths: Vec<PathBuf>) -> Vec<PathBuf> {
     paths.into_iter().map(|path| std::path::absolute(&path).unwrap_or(path)).collect()

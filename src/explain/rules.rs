@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Recipe;
 use crate::anomaly::{Inspection, Severity, Verdict};
+use crate::count::count;
 
 /// The explanation of one inspection.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -102,7 +103,7 @@ fn summary(inspection: &Inspection, recipe: &Recipe) -> String {
         let _ = write!(
             summary,
             " As far as {} can tell, at most about {} in 100 normal parts score this high.",
-            photos(recipe.references.len()),
+            count(recipe.references.len(), "reference photo", "reference photos"),
             share_in_100(p)
         );
     }
@@ -149,10 +150,6 @@ fn recommendation(inspection: &Inspection, recipe: &Recipe) -> String {
 fn share_in_100(p: f32) -> String {
     let percent = 100.0 * p;
     if percent < 1.0 { "1 or fewer".to_owned() } else { format!("{percent:.0}") }
-}
-
-fn photos(n: usize) -> String {
-    if n == 1 { "1 reference photo".to_owned() } else { format!("{n} reference photos") }
 }
 
 fn number(n: usize) -> String {

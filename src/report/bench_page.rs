@@ -226,12 +226,11 @@ fn curves(results: &[(String, &ClassResult)]) -> Vec<NamedChart> {
 
 /// Per class the curves of several runs over each other: of each group its first seed, of a single group every seed.
 fn joint_curves(runs: &[RunResult]) -> Vec<(String, Vec<NamedChart>)> {
-    let mut shown: Vec<(String, &RunResult)> = Vec::new();
-    for run in runs {
-        if shown.iter().all(|(title, _)| *title != run.title()) {
-            shown.push((run.title(), run));
-        }
-    }
+    let first_of = |group: Group| {
+        let run = runs.iter().find(|run| run.title() == group.title)?;
+        Some((group.title, run))
+    };
+    let mut shown: Vec<(String, &RunResult)> = groups(runs).into_iter().filter_map(first_of).collect();
     if shown.len() == 1 {
         shown = runs.iter().map(|run| (format!("seed {}", run.recipe.seed), run)).collect();
     }

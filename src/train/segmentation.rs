@@ -734,6 +734,19 @@ mod tests {
         }
     }
 
+    /// Dice of the squares at 0.5, over all photos.
+    fn dice(model: &ClipSegModel, photos: &MaskedFolder) -> Option<f64> {
+        let prompts = model.encode_texts(&settings(1).prompts["square"]).unwrap();
+        let mean: Vec<f32> = prompts[0].iter().zip(&prompts[1]).map(|(a, b)| (a + b) / 2.0).collect();
+        let mut sweep = Sweep::default();
+        for photo in &photos.photos {
+            let opened = Photo::open(&photo.path).unwrap();
+            let map = model.predict(&model.prepare(&opened).unwrap(), std::slice::from_ref(&mean)).unwrap().remove(0);
+            sweep.add(&map.values, &photo.truth(&opened, "square").unwrap()).unwrap();
+        }
+        sweep.at(0.5).dice()
+    }
+
     #[test]
     fn a_tiny_set_is_learned_by_heart_and_the_folder_gives_the_same_figures() {
         let dir = tempfile::tempdir().unwrap();
@@ -744,15 +757,7 @@ mod tests {
         assert!(best > 0.95, "{best}");
 
         let model = ClipSegModel::load(&ModelSource::Folder(trained.folder), &Device::flex()).unwrap();
-        let prompts = model.encode_texts(&settings(1).prompts["square"]).unwrap();
-        let mean: Vec<f32> = prompts[0].iter().zip(&prompts[1]).map(|(a, b)| (a + b) / 2.0).collect();
-        let mut sweep = Sweep::default();
-        for photo in &photos.photos {
-            let opened = Photo::open(&photo.path).unwrap();
-            let map = model.predict(&model.prepare(&opened).unwrap(), std::slice::from_ref(&mean)).unwrap().remove(0);
-            sweep.add(&map.values, &photo.truth(&opened, "square").unwrap()).unwrap();
-        }
-        assert!((sweep.at(0.5).dice().unwrap() - best).abs() < 1e-6);
+        assert!((dice(&model, &photos).unwrap() - best).abs() < 1e-6);
     }
 
     #[test]
@@ -777,16 +782,8 @@ mod tests {
             assert_eq!(same, number + 2 <= deepest || number > deepest, "block {number}");
         }
         // What was judged is what the folder gives.
-        let prompts = model.encode_texts(&settings.prompts["square"]).unwrap();
-        let mean: Vec<f32> = prompts[0].iter().zip(&prompts[1]).map(|(a, b)| (a + b) / 2.0).collect();
-        let mut sweep = Sweep::default();
-        for photo in &photos.photos {
-            let opened = Photo::open(&photo.path).unwrap();
-            let map = model.predict(&model.prepare(&opened).unwrap(), std::slice::from_ref(&mean)).unwrap().remove(0);
-            sweep.add(&map.values, &photo.truth(&opened, "square").unwrap()).unwrap();
-        }
         let best = trained.epochs[trained.best - 1].dice.unwrap_or(0.0);
-        assert!((sweep.at(0.5).dice().unwrap_or(0.0) - best).abs() < 1e-6);
+        assert!((dice(&model, &photos).unwrap_or(0.0) - best).abs() < 1e-6);
 
         let all = SegmentTraining { deeper: deepest + 1, ..settings };
         let error = train(base(), &photos, &photos, &all, &dir.path().join("all"), |_| true).unwrap_err();

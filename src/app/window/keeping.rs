@@ -9,6 +9,7 @@ use crate::app::kept::{Draft, shown_place};
 use crate::app::photo_list::file_name;
 use crate::app::recorder::{Ask, MadeBy, Recorder, Told};
 use crate::app::session::Page;
+use crate::count::count;
 use crate::engine::PhotoId;
 use crate::history::Filter;
 use crate::report::ModelIdentity;
@@ -35,8 +36,8 @@ impl Window {
                     self.state.notices.done(format!("{name} is {} now; what it was is kept.", entry.verdict.word()));
                     self.state.kept.corrected(*entry);
                 }
-                Told::Exported(path, count) => {
-                    let verdicts = if count == 1 { "1 verdict".to_owned() } else { format!("{count} verdicts") };
+                Told::Exported(path, written) => {
+                    let verdicts = count(written, "verdict", "verdicts");
                     self.state.notices.done(format!("Saved {verdicts} in {}.", path.display()));
                 }
                 Told::Recipe(recipe) => {

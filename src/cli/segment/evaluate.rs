@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::{load, prompts};
 use crate::cli::console::Console;
-use crate::cli::{Common, interrupt};
+use crate::cli::{Common, all_but, interrupt};
 use crate::dataset::masked::MaskedFolder;
 use crate::photo::Photo;
 use crate::report::{self, segments};
@@ -82,11 +82,7 @@ pub fn run(args: &EvaluateArgs, common: &Common, console: &Console) -> Result<()
         print(&evaluation);
     }
     console.note(format!("Results: {}", args.out.join("report.html").display()));
-    match evaluation.failures.len() {
-        0 => Ok(()),
-        1 => Err(Error::input("One photo could not be measured; the rest is done. It is named above.")),
-        n => Err(Error::input(format!("{n} photos could not be measured; the rest is done. They are named above."))),
-    }
+    all_but(evaluation.failures.len(), "photo", "measured", "done", "above")
 }
 
 /// What stands for a class: the mean of its phrases.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{folder_name, load};
 use crate::anomaly::Region;
 use crate::cli::console::Console;
-use crate::cli::{Common, interrupt};
+use crate::cli::{Common, all_but, interrupt};
 use crate::count::count;
 use crate::model::ClipSegModel;
 use crate::photo::{Photo, find_photos};
@@ -157,11 +157,7 @@ pub fn run(args: &PredictArgs, common: &Common, console: &Console) -> Result<()>
     if cancelled {
         return Err(Error::Cancelled);
     }
-    match failures.len() {
-        0 => Ok(()),
-        1 => Err(Error::input("One file could not be used; the rest is done. It is named above.")),
-        n => Err(Error::input(format!("{n} files could not be used; the rest is done. They are named above."))),
-    }
+    all_but(failures.len(), "file", "used", "done", "above")
 }
 
 /// The prompts in words and by example, with their embeddings.

@@ -124,7 +124,7 @@ fn progress(ui: &mut Ui, desk: &mut Desk<'_>, job: &LabJob) {
 
 /// `1 row`, `2 rows`.
 fn counted(rows: usize) -> String {
-    if rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") }
+    crate::count::count(rows, "row", "rows")
 }
 
 fn understood(ui: &mut Ui, table: &OpenTable) {

@@ -17,6 +17,7 @@ use crate::app::theme::{self, palette};
 use crate::app::widgets::icon_button::text_button;
 use crate::app::widgets::table::{TableRow, table};
 use crate::app::widgets::{ICON_BUTTON, SliderRow, icon_button, icon_toggle, named};
+use crate::count::count;
 use crate::model::POCKET_SEG;
 
 /// Width of the names on the left of a row.
@@ -37,8 +38,7 @@ pub fn side(ui: &mut Ui, desk: &mut Desk<'_>) {
         let margin = egui::Margin { left: 14, right: 14, top: 8, bottom: 24 };
         egui::Frame::new().inner_margin(margin).show(ui, |ui| {
             ui.set_width(ui.available_width());
-            let count = desk.state.segmenting.setup.layers.len();
-            let summary = if count == 1 { "1 layer".to_owned() } else { format!("{count} layers") };
+            let summary = count(desk.state.segmenting.setup.layers.len(), "layer", "layers");
             titled(ui, desk, "What to find", &summary, prompts);
             let summary = summary_of_options(desk);
             titled(ui, desk, "How to look", &summary, options);
@@ -264,9 +264,8 @@ fn outcome(ui: &mut Ui, desk: &mut Desk<'_>, layer: &LayerSetup) {
     let map = segmenting.maps.get(&segmenting.setup.key(&photo, &layer.prompt));
     let decided = segmenting.decided.as_ref().zip(map);
     let text = match decided.and_then(|(decided, map)| decided.layer(layer.id, map)) {
-        Some(DecidedLayer { share, count, .. }) => {
-            let count = if *count == 1 { "1 region".to_owned() } else { format!("{count} regions") };
-            format!("{:.2} % of the photo · {count}", share * 100.0)
+        Some(DecidedLayer { share, count: regions, .. }) => {
+            format!("{:.2} % of the photo · {}", share * 100.0, count(*regions, "region", "regions"))
         }
         None if layer.prompt.is_empty() => "Write what to find.".to_owned(),
         None if segmenting.problem.is_some() => "no mask".to_owned(),
@@ -275,7 +274,7 @@ fn outcome(ui: &mut Ui, desk: &mut Desk<'_>, layer: &LayerSetup) {
     ui.horizontal_wrapped(|ui| {
         ui.label(theme::small(text).color(colours.ink_faint));
         if strokes > 0 {
-            let text = if strokes == 1 { "1 stroke".to_owned() } else { format!("{strokes} strokes") };
+            let text = count(strokes, "stroke", "strokes");
             ui.label(theme::small(format!("· {text}")).color(colours.ink_soft));
             let tooltip = "Take all strokes on this photo and layer away; Ctrl+Z brings them back.";
             let name = format!("Undo strokes of {}", layer.prompt.name());
