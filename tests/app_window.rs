@@ -59,6 +59,49 @@ fn dropped_photos_are_said_back_inspected_and_judged() {
     assert!(!driver.has("b.png, OK"));
 }
 
+#[derive(Debug)]
+struct Dropped(PathBuf);
+
+impl egui::DroppedFile for Dropped {
+    fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, String> {
+        std::fs::read(&self.0).map_err(|error| error.to_string())
+    }
+}
+
+#[test]
+fn a_drop_counts_where_the_pointer_turns_up() {
+    // While files are dragged nobody tells the window where the pointer is.
+    for told in ["before", "after", "never", "never, but Alt is held"] {
+        let mut driver = Driver::new(Session::default());
+        let path = photo(driver.dir.path(), "part.png");
+        let references = driver.harness.get_by_label("Add photos…").rect().center();
+        if told == "before" {
+            driver.harness.event(egui::Event::PointerMoved(references));
+            driver.steps(1);
+        }
+        if told.ends_with("held") {
+            driver.harness.event(egui::Event::ModifiersChanged(Modifiers::ALT));
+            driver.steps(1);
+        }
+        driver.harness.input_mut().dropped_files.push(Arc::new(Dropped(path.clone())));
+        driver.harness.run_steps(1);
+        if told == "after" {
+            driver.harness.event(egui::Event::PointerMoved(references));
+            driver.steps(1);
+        }
+        driver.until(told, |driver| {
+            let window = driver.window();
+            !window.state.recipe.references.is_empty() || !window.state.photos.is_empty()
+        });
+        let as_reference = driver.window().state.recipe.references == [path];
+        assert_eq!(as_reference, told != "never", "told {told}");
+    }
+}
+
 #[test]
 fn a_folder_with_a_bad_file_opens_the_rest_and_says_so() {
     let mut driver = Driver::new(Session::default());

@@ -1,10 +1,12 @@
-//! Procedural datasets on disk and the MVTec-AD layout, written and read back.
+//! Procedural datasets on disk and the MVTec-AD layout, written and read back; and the training that draws from them.
+//! No other test here may draw random tensors: burn has one source of them for the whole process.
 
 use std::path::Path;
 
 use hairline::dataset::mvtec;
 use hairline::dataset::synth::{SynthOptions, write_dataset};
 use hairline::photo::Photo;
+use hairline::train::pocket::{PocketOptions, run};
 
 fn small(out: &Path) -> SynthOptions {
     SynthOptions {
@@ -91,4 +93,26 @@ fn a_folder_of_another_layout_and_a_missing_mask_are_named() {
     std::fs::remove_dir_all(class.root.join("ground_truth")).expect("removed");
     let class = mvtec::read(folder.path()).expect("reads").remove(0);
     assert!(class.test.iter().all(|photo| photo.mask.is_none()) && class.test.len() == 7);
+}
+
+#[test]
+fn a_training_is_decided_by_its_seed_and_goes_on_where_it_stopped() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let trained = |name: &str, seed: u64, stops: &[Option<usize>]| {
+        let out = folder.path().join(name);
+        for &stop_after in stops {
+            let work = out.join("work");
+            let options =
+                PocketOptions { out: out.clone(), work, seed, steps: 8, stop_after, ..PocketOptions::default() };
+            let options = PocketOptions { products: 2, crop: 32, save_every: 100, ..options };
+            run(&options, |_| ()).expect("trains");
+        }
+        let log = std::fs::read_to_string(out.join("work/losses.csv")).expect("a log");
+        assert_eq!(log.lines().count(), 9, "{log}");
+        std::fs::read(out.join("model.safetensors")).expect("a model")
+    };
+    let whole = trained("whole", 5, &[None]);
+    assert!(whole == trained("again", 5, &[None]), "the same seed gives the same weights");
+    assert!(whole == trained("in two parts", 5, &[Some(4), None]), "a run that was stopped gives the same weights");
+    assert!(whole != trained("other", 6, &[None]), "another seed gives others");
 }

@@ -495,7 +495,7 @@ mod tests {
         let out = dir.path().join("out.csv");
         matched.write(0.25, &out).unwrap();
         let text = std::fs::read_to_string(&out).unwrap();
-        assert!(text.lines().count() == 6 && text.contains("4,,,,,,,"), "{text}");
+        assert!(text.lines().count() == 6 && text.contains("4,,nothing,match,,,,"), "{text}");
         assert!(dir.path().join("out_summary.json").is_file() && dir.path().join("out_histogram.png").is_file());
         assert!(matched.write(0.25, &dir.path().join("out.txt")).is_err());
     }

@@ -11,6 +11,7 @@ mod training;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossbeam_channel::Receiver;
 use eframe::egui_wgpu::wgpu;
@@ -40,6 +41,8 @@ use crate::{Recipe, Result};
 
 /// A change of words waits this long for the next letter before the text tower runs, in seconds.
 const TYPING_PAUSE: f64 = 0.2;
+/// Seconds between a drop and the pointer's next place.
+const POINTER_WAIT: f64 = 0.3;
 /// The session is saved this long after the last change, in seconds.
 const SAVE_PAUSE: f64 = 2.0;
 /// Part of the scale that a key moves the threshold by.
@@ -62,6 +65,14 @@ pub struct Parts {
     pub bench_engine: EngineOptions,
 }
 
+/// Files that were dropped where it is not known yet.
+struct DroppedFiles {
+    files: Vec<PathBuf>,
+    /// In the time of the window's frames, in seconds.
+    at: f64,
+    alt: bool,
+}
+
 /// The window.
 pub struct Window {
     pub state: State,
@@ -73,6 +84,8 @@ pub struct Window {
     /// The recipe that the engine has.
     sent: Recipe,
     changed_at: Option<f64>,
+    dropped: Option<DroppedFiles>,
+    pointer_told_at: Option<f64>,
     last_recipe: Recipe,
     viewed: Option<PhotoId>,
     session_path: Option<PathBuf>,
@@ -139,6 +152,8 @@ impl Window {
             target: parts.target,
             sent,
             changed_at: None,
+            dropped: None,
+            pointer_told_at: None,
             viewed: None,
             session_path: parts.session_path,
             saved,
@@ -239,12 +254,7 @@ impl Window {
         }
         let dropped: Vec<PathBuf> =
             ctx.input(|i| i.raw.dropped_files.iter().map(|file| file.path().to_owned()).collect());
-        if !dropped.is_empty() {
-            let zone = ctx.data(|data| data.get_temp::<Rect>(panels::references_section::drop_zone_id()));
-            let over = zone.zip(ctx.pointer_latest_pos()).is_some_and(|(zone, at)| zone.contains(at));
-            let asked = ctx.input(|i| i.modifiers.alt);
-            self.open(dropped, over && self.state.look.inspector || asked);
-        }
+        self.drop_files(ctx, dropped);
         self.state.photos.refresh();
         self.evaluate();
         self.follow_classifying(ctx);
@@ -257,6 +267,38 @@ impl Window {
             self.state.select(first);
         }
         self.state.bare = ctx.input(|i| i.modifiers.shift_only()) && !ctx.text_edit_focused();
+    }
+
+    /// Opens what was dropped as soon as it is known where. While files are dragged the pointer belongs to the program
+    /// that they come from; where it was let go is told shortly before the drop or shortly after, or not at all.
+    fn drop_files(&mut self, ctx: &egui::Context, files: Vec<PathBuf>) {
+        let now = ctx.time();
+        // Drawn again in every frame that has it.
+        let id = panels::references_section::drop_zone_id();
+        let zone = ctx.data_mut(|data| {
+            let zone = data.get_temp::<Rect>(id);
+            data.remove::<Rect>(id);
+            zone
+        });
+        let alt = ctx.input(|i| i.modifiers.alt);
+        if ctx.input(|i| i.events.iter().any(|event| matches!(event, egui::Event::PointerMoved(_)))) {
+            self.pointer_told_at = Some(now);
+        }
+        if !files.is_empty() {
+            let drop = self.dropped.get_or_insert(DroppedFiles { files: Vec::new(), at: now, alt });
+            drop.files.extend(files);
+            drop.at = now;
+        }
+        let Some(drop) = self.dropped.take() else { return };
+        let alt = drop.alt || alt;
+        let told = self.pointer_told_at.is_some_and(|told| told >= drop.at - POINTER_WAIT);
+        if zone.is_some() && !alt && !told && now < drop.at + POINTER_WAIT {
+            ctx.request_repaint_after(Duration::from_secs_f64(drop.at + POINTER_WAIT - now));
+            self.dropped = Some(drop);
+            return;
+        }
+        let over = zone.zip(ctx.pointer_latest_pos()).is_some_and(|(zone, at)| zone.contains(at));
+        self.open(drop.files, over || alt);
     }
 
     fn take(&mut self, ctx: &egui::Context, news: News) {
@@ -601,7 +643,7 @@ impl Window {
         self.autosave(ctx);
         let benching = self.state.bench.as_ref().is_some_and(BenchRun::running);
         if self.state.job.is_some() || self.state.export.is_some() || benching {
-            ctx.request_repaint_after(std::time::Duration::from_millis(250));
+            ctx.request_repaint_after(Duration::from_millis(250));
         }
     }
 
@@ -623,7 +665,7 @@ impl Window {
             self.engine.set_recipe(self.sent.clone());
         } else {
             let left = (TYPING_PAUSE - waited).max(0.01);
-            ctx.request_repaint_after(std::time::Duration::from_secs_f64(left));
+            ctx.request_repaint_after(Duration::from_secs_f64(left));
         }
     }
 
@@ -641,7 +683,7 @@ impl Window {
             self.saved = session.clone();
             self.background.save_session(path, session);
         } else {
-            ctx.request_repaint_after(std::time::Duration::from_secs_f64(SAVE_PAUSE));
+            ctx.request_repaint_after(Duration::from_secs_f64(SAVE_PAUSE));
         }
     }
 

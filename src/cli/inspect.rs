@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -254,15 +255,16 @@ impl Job {
         engine.send(Request::Inspect { job: JOB, photos: photos.collect(), maps: false });
 
         let identity: OnceLock<ReportOptions> = OnceLock::new();
+        // Once stopped, what was judged but is not begun is not written.
+        let stopped = AtomicBool::new(false);
         let (to_writers, work) = crossbeam_channel::bounded::<PhotoId>(64);
         let (from_writers, written) = crossbeam_channel::unbounded::<Written>();
         let outcome = std::thread::scope(|scope| {
             for _ in 0..rayon::current_num_threads().min(8) {
                 let (work, from_writers) = (work.clone(), from_writers.clone());
-                let (engine, identity, job, stems) = (&engine, &identity, &self, &stems);
+                let (engine, identity, job, stems, stopped) = (&engine, &identity, &self, &stems, &stopped);
                 scope.spawn(move || {
-                    // After a stop, what was judged but not begun is not written.
-                    for id in work.into_iter().filter(|_| !interrupt::wanted()) {
+                    for id in work.into_iter().filter(|_| !stopped.load(Ordering::Relaxed)) {
                         let outcome = job.write(engine, id, &stems[id as usize], identity.get());
                         engine.send(Request::Forget(vec![id]));
                         if from_writers.send((id, outcome)).is_err() {
@@ -272,7 +274,7 @@ impl Job {
                 });
             }
             drop((work, from_writers));
-            self.follow(&engine, &events, to_writers, &written, &identity, console)
+            self.follow(&engine, &events, to_writers, &written, &identity, &stopped, console)
         });
         drop(engine);
         let Outcome { photos, failures, cancelled, fatal } = outcome;
@@ -311,13 +313,13 @@ impl Job {
         to_writers: Sender<PhotoId>,
         written: &Receiver<Written>,
         identity: &OnceLock<ReportOptions>,
+        stopped: &AtomicBool,
         console: &Console,
     ) -> Outcome {
         let mut progress: Option<Progress> = None;
         let mut outcome = Outcome::default();
         let mut results: HashMap<PhotoId, RunPhoto> = HashMap::new();
         let mut failures: HashMap<PhotoId, (PathBuf, Error)> = HashMap::new();
-        let mut asked_to_stop = false;
         let collect = |entry: Written,
                        outcome: &mut Outcome,
                        results: &mut HashMap<PhotoId, RunPhoto>,
@@ -337,8 +339,7 @@ impl Job {
             }
         };
         loop {
-            if (interrupt::wanted() || outcome.fatal.is_some()) && !asked_to_stop {
-                asked_to_stop = true;
+            if (interrupt::wanted() || outcome.fatal.is_some()) && !stopped.swap(true, Ordering::Relaxed) {
                 engine.send(Request::Cancel(JOB));
                 if outcome.fatal.is_none() {
                     console.note("Stopping after the photo in hand …");
@@ -393,8 +394,6 @@ impl Job {
                         progress.set(done as u64);
                     }
                 }
-                // What the engine was ahead by when it was stopped is not written any more.
-                Event::PhotoInspected { job: Some(_), .. } if asked_to_stop => {}
                 Event::PhotoInspected { id, job: Some(_), .. } => {
                     if to_writers.send(id).is_err() {
                         outcome.fatal.get_or_insert_with(|| Error::bug("the writers went away."));
@@ -424,9 +423,18 @@ impl Job {
         drop(progress);
         // The writers end when their queue is closed and empty; the channel closes behind the last of them.
         drop(to_writers);
-        for entry in written {
-            collect(entry, &mut outcome, &mut results, &mut failures);
+        loop {
+            match written.recv_timeout(Duration::from_millis(100)) {
+                Ok(entry) => collect(entry, &mut outcome, &mut results, &mut failures),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if interrupt::wanted() || outcome.fatal.is_some() {
+                stopped.store(true, Ordering::Relaxed);
+            }
         }
+        // The engine may have been through before it was told to stop.
+        outcome.cancelled |= stopped.load(Ordering::Relaxed) && results.len() + failures.len() < self.photos.len();
         for id in 0..self.photos.len() as PhotoId {
             outcome.photos.extend(results.remove(&id));
             outcome.failures.extend(failures.remove(&id));

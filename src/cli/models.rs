@@ -144,7 +144,8 @@ fn pull(id: &str, console: &Console) -> Result<()> {
     interrupt::listen()?;
     let hub = Hub::from_environment()?;
     let entry = catalog::find(id)?.unwrap_or_else(|| CatalogEntry::unlisted(id));
-    console.note(format!("{id}, about {} MB. Licence: {}", entry.megabytes, entry.licence));
+    let size = if entry.megabytes > 0 { format!("about {} MB", entry.megabytes) } else { entry.summary.clone() };
+    console.note(format!("{id}, {size}. Licence: {}", entry.licence));
     let mut current: Option<(String, super::console::Progress)> = None;
     let folder = hub.pull(&entry, &mut |step| {
         if current.as_ref().is_none_or(|(file, _)| *file != step.file) {

@@ -8,6 +8,7 @@ use burn::tensor::{Tensor, TensorData};
 use gemmkit::{MatMut, MatRef, Parallelism, gemm};
 use rayon::prelude::*;
 
+use super::pieces::by_pieces;
 use super::simd::exponentials;
 
 #[backend_extension(Autodiff, Flex)]
@@ -29,20 +30,19 @@ pub fn self_attention(qkv: Tensor<3>, heads: usize, causal: bool) -> Tensor<3> {
 fn on_cpu(qkv: &[f32], batch: usize, tokens: usize, width: usize, heads: usize, causal: bool) -> Vec<f32> {
     assert!(heads > 0 && width.is_multiple_of(heads), "the heads share the width evenly");
     assert_eq!(qkv.len(), batch * tokens * 3 * width, "qkv is [batch, tokens, 3 width]");
-    let mut mixed = vec![0.0; batch * tokens * width];
-    if mixed.is_empty() {
-        return mixed;
+    if qkv.is_empty() {
+        return Vec::new();
     }
     // A task is a block of queries of one image: two for every thread, not so short that fetching the keys dominates.
     let blocks = (2 * rayon::current_num_threads()).div_ceil(batch).clamp(1, tokens.div_ceil(16));
     let rows = tokens.div_ceil(blocks);
-    mixed.par_chunks_mut(tokens * width).zip(qkv.par_chunks(tokens * 3 * width)).for_each(|(mixed, qkv)| {
+    by_pieces(batch * tokens * width, tokens * width, |image, mixed| {
+        let qkv = &qkv[image * tokens * 3 * width..][..tokens * 3 * width];
         mixed.par_chunks_mut(rows * width).enumerate().for_each_init(
             || vec![0.0; rows * tokens],
             |scores, (block, mixed)| attend(qkv, block * rows, tokens, width, heads, causal, scores, mixed),
         );
-    });
-    mixed
+    })
 }
 
 /// The queries from `first` on, as many as `mixed` has rows, against all keys of one image.

@@ -95,7 +95,7 @@ fn tune() {
 struct Shared(*mut f32);
 
 #[expect(unsafe_code, reason = "tasks write disjoint columns of one matrix, which no safe slice can express")]
-// SAFETY: the tasks of `multiply` and `multiply_bf16` write disjoint elements and read none of them.
+// SAFETY: the tasks of `multiply_strided` and `multiply_bf16` write and read elements that no other task touches.
 unsafe impl Send for Shared {}
 #[expect(unsafe_code, reason = "as above")]
 // SAFETY: as above.
@@ -145,10 +145,11 @@ pub(super) fn multiply_strided(
 ) -> Vec<f32> {
     tune();
     let (k, n) = (weight.inputs, weight.outputs);
-    let mut out = vec![0.0; rows * n];
-    if out.is_empty() || k == 0 {
-        return out;
+    if rows * n * k == 0 {
+        return vec![0.0; rows * n];
     }
+    // Not zeroed: one thread would, while the others wait.
+    let mut out: Vec<f32> = Vec::with_capacity(rows * n);
     weight.check();
     assert!((rows - 1) * strides.0 + (k - 1) * strides.1 < x.len(), "x is [{rows}, {k}]");
     assert!(bias.is_none_or(|bias| bias.len() == n), "the bias is [{n}]");
@@ -156,8 +157,9 @@ pub(super) fn multiply_strided(
     let (rsb, csb) = (weight.strides.0 as isize, weight.strides.1 as isize);
     weight.blocks(rows).into_par_iter().for_each(|(first, width)| {
         let bias_pointer = bias.map_or(std::ptr::null(), |bias| bias[first..].as_ptr());
-        // SAFETY: `x` is [rows, k], which the assertion above has seen to; columns first..first + width of the weight lie inside it, which `check`
-        // has seen to, as do those of the bias and of the result, which no other task touches.
+        // SAFETY: `x` is [rows, k], which the assertion above has seen to; columns first..first + width of the weight lie
+        // inside it, which `check` has seen to, as do those of the bias and of the result, which no other task touches.
+        // A product that adds to nothing (a factor of 0) does not read the result.
         #[expect(unsafe_code, reason = "tasks write disjoint columns of one matrix")]
         unsafe {
             gemm_fused_unchecked(
@@ -190,6 +192,11 @@ pub(super) fn multiply_strided(
             }
         }
     });
+    // SAFETY: the blocks are all columns, and the product has written every row of each.
+    #[expect(unsafe_code, reason = "the tasks have written the whole matrix")]
+    unsafe {
+        out.set_len(rows * n);
+    }
     out
 }
 
@@ -197,10 +204,10 @@ pub(super) fn multiply_strided(
 fn multiply_bf16(x: &[f32], weight: &Weight<'_, bf16>, bias: Option<&[f32]>, activation: Activation) -> Vec<f32> {
     let (k, n) = (weight.inputs, weight.outputs);
     let rows = x.len() / k.max(1);
-    let mut out = vec![0.0; rows * n];
-    if out.is_empty() {
-        return out;
+    if rows * n == 0 {
+        return Vec::new();
     }
+    let mut out: Vec<f32> = Vec::with_capacity(rows * n);
     weight.check();
     assert_eq!(x.len(), rows * k, "x is [rows, {k}]");
     assert!(bias.is_none_or(|bias| bias.len() == n), "the bias is [{n}]");
@@ -237,13 +244,21 @@ fn multiply_bf16(x: &[f32], weight: &Weight<'_, bf16>, bias: Option<&[f32]>, act
         let none = vec![0.0; if bias.is_some() { 0 } else { width }];
         let bias = bias.map_or(&none[..], |bias| &bias[first..first + width]);
         for (row, product) in product.chunks_exact(width).enumerate() {
-            // SAFETY: the columns of this block belong to this task, and the whole matrix was zeroed.
+            // SAFETY: the columns of this block belong to this task, which zeroes them first.
             #[expect(unsafe_code, reason = "tasks write disjoint columns of one matrix")]
-            let out = unsafe { shared.row(row, n, first, width) };
+            let out = unsafe {
+                shared.pointer().add(row * n + first).write_bytes(0, width);
+                shared.row(row, n, first, width)
+            };
             from_bf16_with_bias(bytemuck::cast_slice(product), bias, out);
             activate(out, activation);
         }
     });
+    // SAFETY: the blocks are all columns, and each task has written every row of its own.
+    #[expect(unsafe_code, reason = "the tasks have written the whole matrix")]
+    unsafe {
+        out.set_len(rows * n);
+    }
     out
 }
 

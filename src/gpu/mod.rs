@@ -9,6 +9,7 @@ pub mod device;
 pub mod kernels;
 pub mod linear;
 pub mod norm;
+mod pieces;
 pub(crate) mod simd;
 pub mod unfold;
 

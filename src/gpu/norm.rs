@@ -12,6 +12,7 @@ use burn::nn::GroupNorm;
 use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
 
+use super::pieces::by_pieces;
 use super::simd::{
     channel_squares, channel_sums, channel_sums_with_slopes, group_slopes, layer_norm_rows, layer_norm_slopes,
     scale_rows,
@@ -71,10 +72,10 @@ pub fn group_norm(norm: &GroupNorm, x: Tensor<3>) -> Tensor<3> {
 fn layer_norm_on_flex(x: &FlexTensor, gamma: &FlexTensor, beta: &FlexTensor, epsilon: f32) -> FlexTensor {
     let (values, gamma, beta) = (x.storage::<f32>(), gamma.storage::<f32>(), beta.storage::<f32>());
     let width = gamma.len();
-    let mut out = vec![0.0; values.len()];
-    out.par_chunks_mut(ROWS * width)
-        .zip(values.par_chunks(ROWS * width))
-        .for_each(|(out, x)| layer_norm_rows(x, gamma, beta, epsilon, out));
+    let piece = ROWS * width;
+    let out = by_pieces(values.len(), piece, |index, out| {
+        layer_norm_rows(&values[index * piece..][..out.len()], gamma, beta, epsilon, out);
+    });
     FlexTensor::from_data(TensorData::new(out, x.layout().shape().clone()))
 }
 
@@ -104,8 +105,8 @@ fn group_norm_on_flex(
 ) -> FlexTensor {
     let (values, gamma, beta) = (x.storage::<f32>(), gamma.storage::<f32>(), beta.storage::<f32>());
     let (channels, picture) = (gamma.len(), x.layout().shape()[1] * gamma.len());
-    let mut out = vec![0.0; values.len()];
-    out.par_chunks_mut(picture).zip(values.par_chunks(picture)).for_each(|(out, x)| {
+    let out = by_pieces(values.len(), picture, |index, out| {
+        let x = &values[index * picture..][..picture];
         let (mean, inverse) = group_statistics(x, channels, groups, epsilon);
         let scale: Vec<f32> = inverse.iter().zip(gamma).map(|(i, g)| i * g).collect();
         let offset: Vec<f32> = beta.iter().zip(&mean).zip(&scale).map(|((b, m), s)| b - m * s).collect();

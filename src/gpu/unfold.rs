@@ -14,6 +14,7 @@ use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
 
 use super::linear::linear;
+use super::pieces::by_pieces;
 use crate::model::config::Activation;
 
 /// Square windows: side, step from one to the next, and zeros around the picture.
@@ -118,8 +119,9 @@ fn on_flex(x: &FlexTensor, windows: Windows) -> (FlexTensor, Picture) {
     let (rows, columns) = windows.grid(picture.height, picture.width);
     let width = windows.kernel * windows.kernel * picture.channels;
     let values = x.storage::<f32>();
-    let mut out = vec![0.0; batch * rows * columns * width];
-    out.par_chunks_mut(rows * columns * width).zip(values.par_chunks(picture.len())).for_each(|(out, x)| {
+    let each = rows * columns * width;
+    let out = by_pieces(batch * each, each, |index, out| {
+        let x = &values[index * picture.len()..][..picture.len()];
         picture.stretches(windows, |to, from, count| out[to..to + count].copy_from_slice(&x[from..from + count]));
     });
     (FlexTensor::from_data(TensorData::new(out, [batch, rows * columns, width])), picture)

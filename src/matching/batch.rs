@@ -70,7 +70,7 @@ pub fn match_pairs<'a>(pairs: &'a Pairs, encoder: &mut dyn Encoder, part: &mut P
         for pair in stretch {
             match (photos.get(pair.path.as_path()), texts.get(pair.text.as_str())) {
                 (Some(Ok(photo)), Some(text)) => scores.push((pair.line, similarity(photo, text)?)),
-                (Some(Err(error)), _) => bad.push(BadRow { line: pair.line, error: error.clone() }),
+                (Some(Err(error)), _) => bad.push(BadRow::of(pair, error.clone())),
                 _ => return Err(Error::bug("a row of the table was not encoded.")),
             }
         }

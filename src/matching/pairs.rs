@@ -44,8 +44,19 @@ pub struct Pair {
 #[derive(Clone, Debug, Serialize)]
 pub struct BadRow {
     pub line: u64,
+    /// Photo, text and label as the table has them; empty where the row cannot be read.
+    #[serde(skip)]
+    pub cells: [String; 3],
     #[serde(serialize_with = "as_text")]
     pub error: Error,
+}
+
+impl BadRow {
+    /// A row that could be read and cannot be used.
+    pub fn of(pair: &Pair, error: Error) -> Self {
+        let label = pair.label.map_or("", Label::name).to_owned();
+        Self { line: pair.line, cells: [pair.given.clone(), pair.text.clone(), label], error }
+    }
 }
 
 fn as_text<S: Serializer>(error: &Error, serializer: S) -> Result<S::Ok, S::Error> {
@@ -101,10 +112,17 @@ fn parse(bytes: &[u8], root: &Path) -> Result<Pairs> {
             Ok(false) => break,
             Ok(true) => match pair(&record, line, [image, words], label, root, header.len()) {
                 Ok(pair) => rows.push(pair),
-                Err(error) => bad.push(BadRow { line, error }),
+                Err(error) => {
+                    let cell = |column: Option<usize>| {
+                        let bytes = column.and_then(|column| record.get(column)).unwrap_or_default();
+                        String::from_utf8_lossy(bytes).into_owned()
+                    };
+                    bad.push(BadRow { line, cells: [Some(image), Some(words), label].map(cell), error });
+                }
             },
             Err(error) => {
-                bad.push(BadRow { line, error: Error::input(format!("The row cannot be read: {error}.")) });
+                let unread = Error::input(format!("The row cannot be read: {error}."));
+                bad.push(BadRow { line, cells: Default::default(), error: unread });
                 if matches!(error.kind(), csv::ErrorKind::Io(_)) {
                     break;
                 }

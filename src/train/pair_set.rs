@@ -77,7 +77,7 @@ impl PairSet {
             let hash = match found.get(row.path.as_path()) {
                 Some(Ok(hash)) => hash,
                 Some(Err(error)) => {
-                    set.bad.push(BadRow { line: row.line, error: error.clone() });
+                    set.bad.push(BadRow::of(row, error.clone()));
                     continue;
                 }
                 None => return Err(Error::bug("a photo of the table was not opened.")),
@@ -95,14 +95,14 @@ impl PairSet {
             let label = row.label.unwrap_or(Label::Match);
             match said.get(&(photo, text)) {
                 Some((other, _)) if *other == label => set.repeated += 1,
-                Some((other, line)) => set.bad.push(BadRow {
-                    line: row.line,
-                    error: Error::input(format!(
+                Some((other, line)) => {
+                    let error = Error::input(format!(
                         "The row says `{}`, but line {line} says `{}` of the same photo and text. Correct one of them.",
                         label.name(),
                         other.name()
-                    )),
-                }),
+                    ));
+                    set.bad.push(BadRow::of(row, error));
+                }
                 None => {
                     said.insert((photo, text), (label, row.line));
                     let rows = if label == Label::Match { &mut set.matches } else { &mut set.mismatches };

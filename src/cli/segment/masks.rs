@@ -71,6 +71,10 @@ pub fn run(args: &MasksArgs, console: &Console) -> Result<()> {
             return Err(Error::Cancelled);
         }
         let outcome = same_size(image, photo).and_then(|()| {
+            // A photo has every mask or none, and many large masks have no room in memory at once.
+            for category in &file.categories {
+                file.mask(image, category)?;
+            }
             for (category, folder) in file.categories.iter().zip(&folders) {
                 let mask = file.mask(image, category)?;
                 empty += usize::from(mask.iter().all(|value| *value == 0));
