@@ -277,6 +277,31 @@ fn ctrl_c_writes_what_is_done_and_exits_1() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn ctrl_c_is_heard_while_references_are_read() {
+    let place = Place::new();
+    place.write("in/a.png", &png(300, 200));
+    for number in 0..400 {
+        place.write(&format!("good/{number:03}.png"), &png(300, 200 + number % 50));
+    }
+    let mut child = place
+        .command(&["inspect", "in", "--out", "out", "--normal", "good", "--no-cache", "-q"])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    assert!(child.try_wait().unwrap().is_none(), "references take longer than that");
+    std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    let results = place.path("out/results.json");
+    if results.exists() {
+        assert_eq!(place.json("out/results.json")["cancelled"], true);
+        assert!(place.json("out/results.json")["photos"].as_array().unwrap().is_empty());
+    }
+}
+
 #[test]
 fn the_demo_works_from_any_folder_without_a_display() {
     let place = Place::new();

@@ -338,8 +338,14 @@ impl Job {
                 }
             }
         };
+        // Before the first photo there are networks, references and a memory to wait for, minutes if they are many.
+        let mut begun = false;
         loop {
             if (interrupt::wanted() || outcome.fatal.is_some()) && !stopped.swap(true, Ordering::Relaxed) {
+                if !begun {
+                    outcome.cancelled = outcome.fatal.is_none();
+                    break;
+                }
                 engine.send(Request::Cancel(JOB));
                 if outcome.fatal.is_none() {
                     console.note("Stopping after the photo in hand …");
@@ -356,6 +362,8 @@ impl Job {
                     break;
                 }
             };
+            begun |=
+                matches!(event, Event::JobProgressed { .. } | Event::PhotoInspected { .. } | Event::PhotoFailed { .. });
             match event {
                 Event::Preparing { stage, done, total } => {
                     if progress.as_ref().is_none_or(|progress| !progress.counts(stage_words(stage))) {
