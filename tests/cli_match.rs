@@ -150,6 +150,8 @@ fn a_table_is_done_but_for_its_bad_rows() {
     let rows = std::fs::read_to_string(place.path("results/out.csv")).unwrap();
     let numbers: Vec<&str> = rows.lines().skip(1).map(|row| row.split(',').next().unwrap()).collect();
     assert_eq!(numbers, ["2", "3", "4", "5", "6", "7"], "every row of the table, in its order");
+    assert!(rows.contains("\n4,missing.jpg,a photo of a gear.,match,,,,"), "a failed row says which one it is: {rows}");
+    assert!(rows.contains("\n5,nut_good.jpg,,match,,,,"), "{rows}");
     assert!(place.path("results/out_summary.json").is_file());
     // The same scores, whatever the format.
     let score = rows.lines().nth(1).unwrap().split(',').nth(4).unwrap().parse::<f32>().unwrap();

@@ -44,23 +44,23 @@ pub struct Pair {
 #[derive(Clone, Debug, Serialize)]
 pub struct BadRow {
     pub line: u64,
-    /// Photo, text and label as the table has them; empty where the row cannot be read.
+    /// `image_path`, `text` and `label` as far as they can be read, for the table of results.
     #[serde(skip)]
-    pub cells: [String; 3],
+    pub fields: [String; 3],
     #[serde(serialize_with = "as_text")]
     pub error: Error,
 }
 
-impl BadRow {
-    /// A row that could be read and cannot be used.
-    pub fn of(pair: &Pair, error: Error) -> Self {
-        let label = pair.label.map_or("", Label::name).to_owned();
-        Self { line: pair.line, cells: [pair.given.clone(), pair.text.clone(), label], error }
-    }
-}
-
 fn as_text<S: Serializer>(error: &Error, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(error)
+}
+
+impl BadRow {
+    /// A row that was read and failed later.
+    pub fn of(pair: &Pair, error: Error) -> Self {
+        let label = pair.label.map_or("", Label::name);
+        Self { line: pair.line, fields: [&pair.given, &pair.text, label].map(str::to_owned), error }
+    }
 }
 
 /// A table.
@@ -113,16 +113,17 @@ fn parse(bytes: &[u8], root: &Path) -> Result<Pairs> {
             Ok(true) => match pair(&record, line, [image, words], label, root, header.len()) {
                 Ok(pair) => rows.push(pair),
                 Err(error) => {
-                    let cell = |column: Option<usize>| {
-                        let bytes = column.and_then(|column| record.get(column)).unwrap_or_default();
-                        String::from_utf8_lossy(bytes).into_owned()
+                    // In a row of another length nobody knows which field is which.
+                    let known = |at: Option<usize>| {
+                        let field = at.filter(|_| record.len() == header.len()).and_then(|at| record.get(at));
+                        String::from_utf8_lossy(field.unwrap_or_default()).trim().to_owned()
                     };
-                    bad.push(BadRow { line, cells: [Some(image), Some(words), label].map(cell), error });
+                    bad.push(BadRow { line, fields: [known(Some(image)), known(Some(words)), known(label)], error });
                 }
             },
             Err(error) => {
-                let unread = Error::input(format!("The row cannot be read: {error}."));
-                bad.push(BadRow { line, cells: Default::default(), error: unread });
+                let unreadable = Error::input(format!("The row cannot be read: {error}."));
+                bad.push(BadRow { line, fields: <[String; 3]>::default(), error: unreadable });
                 if matches!(error.kind(), csv::ErrorKind::Io(_)) {
                     break;
                 }
@@ -193,6 +194,8 @@ mod tests {
         let bad: Vec<_> = pairs.bad.iter().map(|row| row.line).collect();
         assert_eq!(bad, [3, 5, 8]);
         assert!(pairs.bad[1].error.to_string().contains("perhaps"));
+        assert_eq!(pairs.bad[1].fields, ["c.png", "x", "perhaps"]);
+        assert_eq!(pairs.bad[2].fields, ["", "", ""], "of another length");
         assert!(pairs.bad[2].error.to_string().contains("quotation marks"));
     }
 

@@ -176,8 +176,8 @@ fn write_rows(outcome: &BatchOutcome<'_>, threshold: f32, out: &mut dyn Write) -
     let mut bad = outcome.bad.iter().peekable();
     let mut failed = |table: &mut csv::Writer<_>, before: u64| -> csv::Result<()> {
         while let Some(row) = bad.next_if(|row| row.line < before) {
-            let [photo, text, label] = &row.cells;
-            table.write_record([&row.line.to_string(), photo, text, label, "", "", "", &row.error.to_string()])?;
+            let [image, text, label] = &row.fields;
+            table.write_record([&row.line.to_string(), image, text, label, "", "", "", &row.error.to_string()])?;
         }
         Ok(())
     };

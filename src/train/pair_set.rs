@@ -96,12 +96,12 @@ impl PairSet {
             match said.get(&(photo, text)) {
                 Some((other, _)) if *other == label => set.repeated += 1,
                 Some((other, line)) => {
-                    let error = Error::input(format!(
+                    let message = format!(
                         "The row says `{}`, but line {line} says `{}` of the same photo and text. Correct one of them.",
                         label.name(),
                         other.name()
-                    ));
-                    set.bad.push(BadRow::of(row, error));
+                    );
+                    set.bad.push(BadRow::of(row, Error::input(message)));
                 }
                 None => {
                     said.insert((photo, text), (label, row.line));
