@@ -33,7 +33,8 @@ bench: setup-test
 	$(CARGO) bench
 
 # glibc's allocator hands large blocks back to the system and fetches them anew at every step; keeping them trains half
-# again as fast. One thread, because the last bits of a sum depend on how many share it.
+# again as fast. One thread for an operation (`pocket` gives each half of a batch one), because the last bits of a sum depend
+# on how many share it.
 pocket pocket-seg: setup-test
 	MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184 MALLOC_TOP_PAD_=268435456 RAYON_NUM_THREADS=1 \
 		$(CARGO) run --release --example $(subst -,_,$@)

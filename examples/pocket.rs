@@ -18,7 +18,7 @@ fn options() -> Result<PocketOptions> {
             "--work" => options.work = value.clone().into(),
             "--seed" => options.seed = value.parse().map_err(|_| wrong())?,
             "--rate" => options.rate = value.parse().map_err(|_| wrong())?,
-            "--steps" => (options.steps, options.first_plan) = (whole()?, None),
+            "--steps" => (options.steps, options.first_steps) = (whole()?, whole()?),
             "--products" => options.products = whole()?,
             "--save-every" => options.save_every = whole()?,
             "--stop-after" => options.stop_after = Some(whole()?),

@@ -33,8 +33,8 @@ struct Options {
 fn options() -> Result<Options> {
     let mut options = Options {
         model: "models/pocket".into(),
-        size: 192,
-        sigma: 6.0,
+        size: 160,
+        sigma: 4.0,
         top: 0.01,
         layers: vec![6],
         references: 16,
@@ -103,7 +103,7 @@ fn prototype(model: &ClipModel, sentences: &[String]) -> Result<Vec<f32>> {
     Ok(unit(&sum))
 }
 
-/// Softmax over the two cosines at temperature 0.07, one grid per layer.
+/// Softmax over the two cosines at temperature 0.15, one grid per layer.
 fn text_grids(features: &VisionFeatures, normal: &[f32], anomalous: &[f32]) -> Vec<Grid> {
     let mut grids = Vec::new();
     for layer in &features.layers {
@@ -111,7 +111,7 @@ fn text_grids(features: &VisionFeatures, normal: &[f32], anomalous: &[f32]) -> V
         let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f32>();
         let score = |patch: &[f32]| {
             let patch = unit(patch);
-            1.0 / (1.0 + ((dot(&patch, normal) - dot(&patch, anomalous)) / 0.07).exp())
+            1.0 / (1.0 + ((dot(&patch, normal) - dot(&patch, anomalous)) / 0.15).exp())
         };
         let values = projected.chunks_exact(features.dim).map(score).collect();
         grids.push(Grid { rows: features.rows, cols: features.cols, values });

@@ -44,7 +44,8 @@ pub struct Recipe {
     pub text_weight: f32,
     /// Share of the memory map in the fused map, ≥ 0; without references the text map stands alone.
     pub memory_weight: f32,
-    /// Softmax temperature of the text map, > 0. Cosines are divided by it.
+    /// Softmax temperature of the text map, > 0. Cosines are divided by it; a low one makes shares of 0 and 1 of all that is
+    /// clear, which no longer tells clear from clearer.
     pub temperature: f32,
     /// Part of the reference patches kept by the greedy coreset, in (0, 1].
     pub coreset_ratio: f32,
@@ -280,11 +281,11 @@ impl Default for Recipe {
             memory_features: MemoryFeatures::Auto,
             text_weight: 0.3,
             memory_weight: 0.7,
-            temperature: 0.07,
+            temperature: 0.15,
             coreset_ratio: 0.25,
             normalisation: Normalisation::References,
             foreground: Foreground::default(),
-            sigma_px: 6.0,
+            sigma_px: 4.0,
             top_fraction: 0.01,
             image_threshold: None,
             pixel_threshold: None,

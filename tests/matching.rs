@@ -194,7 +194,7 @@ fn similarities_of_the_embedded_model() {
         (all[all.len() / 10], all[all.len() / 2], all[all.len() * 9 / 10])
     };
     println!("captions: AUROC {auroc:.3}, own {:?}, foreign {:?}", median(true), median(false));
-    // What the program says of this model: the thresholds for published CLIP models let everything in.
-    assert!(auroc > 0.55, "{auroc}");
-    assert!(median(false).0 > STRICT_THRESHOLD, "the bands mean something for this model after all");
+    // What the program says of this model: the thresholds for published CLIP models let most foreign captions in.
+    assert!(auroc > 0.75, "{auroc}");
+    assert!(median(false).1 > STRICT_THRESHOLD, "the bands mean something for this model after all");
 }

@@ -102,8 +102,15 @@ fn a_training_is_decided_by_its_seed_and_goes_on_where_it_stopped() {
         let out = folder.path().join(name);
         for &stop_after in stops {
             let work = out.join("work");
-            let options =
-                PocketOptions { out: out.clone(), work, seed, steps: 8, stop_after, ..PocketOptions::default() };
+            let options = PocketOptions {
+                out: out.clone(),
+                work,
+                seed,
+                steps: 8,
+                first_steps: 5,
+                stop_after,
+                ..PocketOptions::default()
+            };
             let options = PocketOptions { products: 2, crop: 32, save_every: 100, ..options };
             run(&options, |_| ()).expect("trains");
         }

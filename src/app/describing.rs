@@ -19,9 +19,9 @@ use crate::report::{self, ModelIdentity};
 use crate::{Error, Result};
 
 /// Said wherever the embedded model decides.
-pub const POCKET_NOTE: &str = "The embedded pocket is near chance at this: it tells true from false descriptions hardly \
-     better than a coin, and its similarities are high whatever the text says. Try things out with it; for work choose a \
-     published CLIP model, and take the threshold from labelled rows.";
+pub const POCKET_NOTE: &str = "The embedded pocket knows damage of parts, but hardly parts, colours or counts, and its \
+     similarities are high for texts that do not fit, too. Take the threshold from labelled rows; for descriptions of \
+     other things choose a published CLIP model.";
 
 /// What is held against descriptions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -4,12 +4,11 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
 use std::time::Instant;
 
 use burn::grad_clipping::GradientClippingConfig;
 use burn::module::{Initializer, Module, Param};
-use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde_json::json;
 
@@ -28,6 +27,13 @@ use crate::model::tokenizer::Tokenizer;
 use crate::model::weights::{self, Precision};
 use crate::{Error, Result};
 
+/// Parts of a batch, each computed by one thread on products of its own.
+const PARTS: usize = 2;
+/// The last share of each plan sees larger crops of larger photos, nearer to whole photos at the size at which they are
+/// judged.
+const FINE: f64 = 0.35;
+/// Highest learning rate of the second plan as a share of the first's.
+const SECOND_RATE: f64 = 0.4;
 /// References per product, of the [`NORMALS`] normal photos.
 const REFERENCES: usize = NORMALS - 1;
 /// Most deviating patches whose mean is an image's score in the losses.
@@ -44,12 +50,14 @@ pub struct PocketOptions {
     pub work: PathBuf,
     pub seed: u64,
     pub steps: usize,
-    /// (until, steps): before step `until` the learning rate is that of a run of so many steps, as it was when the
-    /// published weights were trained. `None` is one cosine over the whole run.
-    pub first_plan: Option<(usize, usize)>,
-    /// Products per step, each with six photos.
+    /// Steps of the first plan of learning rates (warm-up and half a cosine). What `steps` has beyond them is a second plan
+    /// that starts from the weights of the first; the model is then the mean of the weights that the two lead to (a model
+    /// soup, Wortsman et al. 2022).
+    pub first_steps: usize,
+    /// Products per part of a batch, each with six photos; half as many where crops are larger. At most
+    /// [`super::episode::MOST_PRODUCTS`].
     pub products: usize,
-    /// Side of the crops in pixels.
+    /// Side of the crops in pixels; half as much again in the last third of each plan.
     pub crop: usize,
     /// Highest learning rate.
     pub rate: f64,
@@ -65,13 +73,40 @@ impl Default for PocketOptions {
             out: PathBuf::from("models/pocket"),
             work: PathBuf::from("target/pocket"),
             seed: 20,
-            steps: 2950,
-            first_plan: Some((1000, 3300)),
-            products: 6,
+            steps: 11_200,
+            first_steps: 8000,
+            products: 4,
             crop: 96,
             rate: 1.5e-3,
             save_every: 200,
             stop_after: None,
+        }
+    }
+}
+
+impl PocketOptions {
+    /// Highest learning rate, step and steps of the plan that `step` belongs to.
+    fn plan(&self, step: usize) -> (f64, usize, usize) {
+        match step.checked_sub(self.first_steps) {
+            None => (self.rate, step, self.first_steps),
+            Some(step) => (self.rate * SECOND_RATE, step, self.steps - self.first_steps),
+        }
+    }
+
+    /// Learning rate of `step`.
+    fn rate(&self, step: usize) -> f64 {
+        let (peak, step, steps) = self.plan(step);
+        Schedule { peak, warm_up: 150.min(steps / 10 + 1), steps }.rate(step)
+    }
+
+    /// What a part of the batch of `step` looks like.
+    fn shape(&self, step: usize, patch: usize) -> EpisodeShape {
+        let (_, step, steps) = self.plan(step);
+        if (step as f64) < steps as f64 * (1.0 - FINE) {
+            EpisodeShape { products: self.products, crop: self.crop, patch }
+        } else {
+            let crop = (self.crop * 3 / 2).next_multiple_of(patch);
+            EpisodeShape { products: self.products.div_ceil(2), crop, patch }
         }
     }
 }
@@ -97,7 +132,7 @@ pub fn config(vocab_size: usize) -> ClipConfig {
             num_hidden_layers: 6,
             num_attention_heads: 4,
             num_channels: 3,
-            image_size: 192,
+            image_size: 160,
             patch_size: 8,
             hidden_act: Activation::QuickGelu,
             layer_norm_eps: 1e-5,
@@ -150,7 +185,8 @@ pub fn run(options: &PocketOptions, mut report: impl FnMut(&str)) -> Result<()> 
     let tokenizer = Tokenizer::from_json(tokenizer_file.to_string().as_bytes(), &config.text_config)?;
     let device = Device::flex().autodiff();
     device.seed(options.seed);
-    create(&options.work)?;
+    let first_plan = options.work.join("first_plan");
+    create(&first_plan)?;
 
     let mut trainee = Trainee::new(&config, &device);
     let first_weights = collect(&trainee)?;
@@ -167,56 +203,87 @@ pub fn run(options: &PocketOptions, mut report: impl FnMut(&str)) -> Result<()> 
         })?;
         first = saved.step;
     }
-    let shape = EpisodeShape { products: options.products, crop: options.crop, patch: config.vision_config.patch_size };
     let last = options.stop_after.unwrap_or(options.steps).min(options.steps);
-    let schedule = |step: usize| {
-        let steps = options.first_plan.filter(|&(until, _)| step < until).map_or(options.steps, |(_, steps)| steps);
-        Schedule { peak: options.rate, warm_up: 150.min(steps / 10 + 1), steps }.rate(step)
-    };
     let mut log = Log::open(&options.work.join("losses.csv"), first)?;
 
-    // Photos of the next steps are painted while the network is busy with this one.
-    let (send, episodes) = mpsc::sync_channel(3);
-    let seed = options.seed;
-    let painter = std::thread::Builder::new().name("painter".into()).spawn(move || {
-        for step in first..last {
-            if send.send(shape.episode(seed, step)).is_err() {
-                break;
-            }
-        }
-    });
-    let painter = painter.map_err(|error| Error::bug(format!("no thread for painting ({error}).")))?;
+    let threads = (0..PARTS).map(|_| rayon::ThreadPoolBuilder::new().num_threads(1).build());
+    let threads = threads.collect::<std::result::Result<Vec<_>, _>>();
+    let threads = threads.map_err(|error| Error::bug(format!("no threads for training ({error}).")))?;
 
-    let started = Instant::now();
+    let (started, mut photos) = (Instant::now(), 0);
     for step in first..last {
-        let episode = episodes.recv().map_err(|_| Error::bug("the painting thread ended early."))?;
-        let (loss, terms) = losses(&trainee, &episode, shape, &tokenizer, &device)?;
+        let shape = options.shape(step, config.vision_config.patch_size);
+        let (gradients, terms) = gradients(&trainee, &threads, |part, trainee| {
+            let episode = shape.episode(options.seed, step * PARTS + part);
+            losses(trainee, &episode, shape, &tokenizer, &device)
+        })?;
         if !terms.0.iter().all(|term| term.is_finite()) {
             return Err(Error::bug(format!("the loss of step {step} is not finite: {terms:?}.")));
         }
-        let gradients = GradientsParams::from_grads(loss.backward(), &trainee);
-        trainee = optimiser.step(schedule(step), trainee, gradients);
+        trainee = optimiser.step(options.rate(step), trainee, gradients);
+        photos += PARTS * shape.images();
         let done = step + 1;
         if done % 4 == 0 {
             average.update(&trainee)?;
         }
-        log.line(step, schedule(step), terms)?;
+        log.line(step, options.rate(step), terms)?;
         if done % 20 == 0 || done == last {
-            let speed = ((done - first) * shape.images()) as f64 / started.elapsed().as_secs_f64();
-            let left = (last - done) as f64 * shape.images() as f64 / speed / 60.0;
+            let speed = photos as f64 / started.elapsed().as_secs_f64();
+            let left = started.elapsed().as_secs_f64() / (done - first) as f64 * (last - done) as f64 / 60.0;
             report(&format!("step {done}/{last}  {speed:.1} photos/s  {left:.0} min left  {}", terms.text()));
         }
+        if average.values.is_empty() {
+            average.update(&trainee)?;
+        }
+        if done == options.first_steps {
+            save_checkpoint(&first_plan, done, &trainee, &average, &optimiser)?;
+        }
         if done % options.save_every == 0 || done == last {
-            if average.values.is_empty() {
-                average.update(&trainee)?;
-            }
             save_checkpoint(&options.work, done, &trainee, &average, &optimiser)?;
             let averaged = install(trainee.clone(), average.values.clone())?;
             write_folder(&options.out, &config, &tokenizer_file, &averaged.clip)?;
         }
     }
-    drop(episodes);
-    painter.join().map_err(|_| Error::bug("the painting thread panicked."))
+    if last == options.steps && options.first_steps < options.steps {
+        let missing = || Error::model("The state after the first plan is missing. Delete the folder to start again.");
+        let earlier = Checkpoint::open(&first_plan)?.ok_or_else(|| missing().at(&first_plan))?;
+        for (values, earlier) in average.values.iter_mut().zip(&earlier.average.values) {
+            values.iter_mut().zip(earlier).for_each(|(value, earlier)| *value = 0.5 * (*value + earlier));
+        }
+        write_folder(&options.out, &config, &tokenizer_file, &install(trainee, average.values)?.clip)?;
+    }
+    Ok(())
+}
+
+/// The mean of the gradients, and of the loss terms, of the parts of a batch. Each part has a thread of its own, which
+/// keeps two cores busier than two threads at every product; the result does not depend on which is first.
+fn gradients(
+    trainee: &Trainee,
+    threads: &[rayon::ThreadPool],
+    losses: impl Fn(usize, &Trainee) -> Result<(Tensor<1>, Terms)> + Sync,
+) -> Result<(GradientsParams, Terms)> {
+    let share = 1.0 / threads.len() as f32;
+    let one = |part: usize| -> Result<(GradientsParams, Terms)> {
+        // A copy that shares the weights, so that the threads do not wait for each other's graphs.
+        let trainee = trainee.clone().fork(&trainee.slope.device());
+        let (loss, terms) = losses(part, &trainee)?;
+        Ok((GradientsParams::from_grads((loss * share).backward(), &trainee), terms))
+    };
+    let parts: Vec<Result<_>> = std::thread::scope(|scope| {
+        let one = &one;
+        let parts: Vec<_> = (threads.iter().enumerate())
+            .map(|(part, thread)| scope.spawn(move || thread.install(|| one(part))))
+            .collect();
+        let panicked = || Err(Error::bug("a training thread panicked."));
+        parts.into_iter().map(|part| part.join().unwrap_or_else(|_| panicked())).collect()
+    });
+    let (mut sum, mut mean) = (GradientsAccumulator::new(), Terms::default());
+    for part in parts {
+        let (gradients, terms) = part?;
+        sum.accumulate(trainee, gradients);
+        mean.0.iter_mut().zip(terms.0).for_each(|(mean, term)| *mean += term * share);
+    }
+    Ok((sum.grads(), mean))
 }
 
 fn optimiser() -> ModuleOptimizer {
@@ -239,7 +306,7 @@ fn top_mean(x: Tensor<2>) -> Tensor<1> {
     x.topk(TOP, 1).mean_dim(1).reshape([rows])
 }
 
-/// The loss of one batch `[1]` and its terms.
+/// The loss of one part of a batch `[1]` and its terms.
 fn losses(
     trainee: &Trainee,
     episode: &Episode,
