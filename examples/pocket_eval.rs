@@ -14,12 +14,13 @@ use hairline::metrics::{average_precision, roc_auc};
 use hairline::model::{ClipModel, Geometry, ModelSource, VisionFeatures, Want};
 use hairline::photo::Photo;
 use hairline::recipe::Prompts;
-use hairline::{Error, Result};
+use hairline::{Error, Recipe, Result};
 use image::RgbImage;
 
 struct Options {
     model: PathBuf,
-    size: u32,
+    /// `None` takes the model's own.
+    size: Option<u32>,
     sigma: f32,
     top: f32,
     layers: Vec<usize>,
@@ -31,11 +32,12 @@ struct Options {
 }
 
 fn options() -> Result<Options> {
+    let recipe = Recipe::default();
     let mut options = Options {
         model: "models/pocket".into(),
-        size: 160,
-        sigma: 4.0,
-        top: 0.01,
+        size: None,
+        sigma: recipe.sigma_px,
+        top: recipe.top_fraction,
         layers: vec![6],
         references: 16,
         products: 40,
@@ -53,7 +55,7 @@ fn options() -> Result<Options> {
         let wrong = || Error::input(format!("{flag} cannot be `{value}`."));
         match flag.as_str() {
             "--model" => options.model = value.clone().into(),
-            "--size" => options.size = value.parse().map_err(|_| wrong())?,
+            "--size" => options.size = Some(value.parse().map_err(|_| wrong())?),
             "--sigma" => options.sigma = value.parse().map_err(|_| wrong())?,
             "--top" => options.top = value.parse().map_err(|_| wrong())?,
             "--references" => options.references = value.parse().map_err(|_| wrong())?,
@@ -103,15 +105,16 @@ fn prototype(model: &ClipModel, sentences: &[String]) -> Result<Vec<f32>> {
     Ok(unit(&sum))
 }
 
-/// Softmax over the two cosines at temperature 0.15, one grid per layer.
+/// Softmax over the two cosines at the recipe's usual temperature, one grid per layer.
 fn text_grids(features: &VisionFeatures, normal: &[f32], anomalous: &[f32]) -> Vec<Grid> {
+    let temperature = Recipe::default().temperature;
     let mut grids = Vec::new();
     for layer in &features.layers {
         let Some(projected) = &layer.projected else { continue };
         let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f32>();
         let score = |patch: &[f32]| {
             let patch = unit(patch);
-            1.0 / (1.0 + ((dot(&patch, normal) - dot(&patch, anomalous)) / 0.15).exp())
+            1.0 / (1.0 + ((dot(&patch, normal) - dot(&patch, anomalous)) / temperature).exp())
         };
         let values = projected.chunks_exact(features.dim).map(score).collect();
         grids.push(Grid { rows: features.rows, cols: features.cols, values });
@@ -370,7 +373,8 @@ fn measure() -> Result<()> {
         .map(|phrases| prototype(&model, &prompts.sentences(phrases, &options.object)));
     let [normal, anomalous] = texts;
     let want = Want { layers, project: true, patch_head: true };
-    let bench = Bench { model: &model, texts: [normal?, anomalous?], want, size: options.size };
+    let size = options.size.unwrap_or(model.config().vision_config.image_size as u32);
+    let bench = Bench { model: &model, texts: [normal?, anomalous?], want, size };
     let last = |case: &Case| averaged(&case.text);
     let standard = |case: &Case| standardised(averaged(&case.text));
     for (name, outlines) in [("synth, unseen seed", Outlines::Trained), ("synth, unseen outlines", Outlines::HeldOut)] {
