@@ -14,9 +14,9 @@ const ZERO_SHOT_TEXT: Scale = Scale { median: 0.5, spread: 0.1 };
 /// Image score from which a photo without references is called anomalous, on that scale: the 90th percentile of normal
 /// procedural parts (`hairline synth --seed 777 --classes 40 --good 5`) under the embedded model. Another model needs its
 /// own.
-const ZERO_SHOT_THRESHOLD: f32 = 3.5;
+const ZERO_SHOT_THRESHOLD: f32 = 2.9;
 /// Image score of a typical normal photo without references, from the same photos.
-const ZERO_SHOT_MEDIAN: f32 = 0.9;
+const ZERO_SHOT_MEDIAN: f32 = 0.3;
 /// Image threshold where every photo is standardised by itself, in its own robust standard deviations.
 const OWN_SCALE_THRESHOLD: f32 = 5.0;
 /// Where a typical normal photo lies on its own scale.

@@ -130,6 +130,15 @@ pub struct VisionConfig {
     /// Blocks, counted from 1, that detectors read unless told otherwise; see [`VisionConfig::default_layers`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_layers: Option<Vec<usize>>,
+    /// 2: the network sees each photo at half its size too, and the layers that detectors read are a mean of both sizes; see
+    /// `model::pyramid`. Photo and patch embeddings are of the full size. 1: no other size.
+    #[serde(skip_serializing_if = "is_one")]
+    pub pyramid_levels: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde calls")]
+fn is_one(n: &usize) -> bool {
+    *n == 1
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -154,6 +163,7 @@ impl Default for VisionConfig {
             patch_head: None,
             input_normalisation: InputNormalisation::None,
             default_layers: None,
+            pyramid_levels: 1,
         }
     }
 }
@@ -333,6 +343,12 @@ impl ClipConfig {
         if vision.patch_head.as_ref().is_some_and(|head| head.layers.is_empty() || head.dim == 0) {
             return wrong("vision_config.patch_head needs at least one layer and a dim above 0".to_owned());
         }
+        if !(1..=2).contains(&vision.pyramid_levels) {
+            return wrong(format!("vision_config.pyramid_levels is {}; 1 and 2 are known", vision.pyramid_levels));
+        }
+        if vision.pyramid_levels > 1 && (vision.pooling == Pooling::Cls || !vision.conditional_positions) {
+            return wrong("vision_config.pyramid_levels 2 needs pooling `mean` and conditional_positions".to_owned());
+        }
         Ok(())
     }
 }
@@ -372,6 +388,8 @@ mod tests {
             (r#"{"vision_config": {"patch_size": 0}}"#, "patch_size"),
             (r#"{"vision_config": {"patch_head": {"layers": [13], "dim": 8}}}"#, "layer 13"),
             (r#"{"vision_config": {"stem_channels": [32, 64], "patch_size": 16}}"#, "stem"),
+            (r#"{"vision_config": {"pyramid_levels": 3}}"#, "pyramid_levels is 3"),
+            (r#"{"vision_config": {"pyramid_levels": 2}}"#, "pooling"),
             (r#"{"model_type": "dinov2"}"#, "dinov2"),
             (r#"{"text_config": {"hidden_act": "silu"}}"#, "silu"),
             ("not json", "cannot be read"),
@@ -403,6 +421,8 @@ mod tests {
         let mut config = ClipConfig::default();
         config.vision_config.patch_head = Some(PatchHeadConfig { layers: vec![3, 6], dim: 64 });
         config.vision_config.pooling = Pooling::Mean;
+        config.vision_config.conditional_positions = true;
+        config.vision_config.pyramid_levels = 2;
         let json = serde_json::to_string(&config).expect("plain data");
         assert_eq!(ClipConfig::parse(&json).expect("own output"), config);
     }

@@ -21,6 +21,7 @@ pub mod patch_head;
 mod pocket;
 pub mod positions;
 pub mod preprocess;
+mod pyramid;
 pub mod resample;
 pub mod source;
 pub mod stem;

@@ -142,6 +142,7 @@ pub fn config(vocab_size: usize) -> ClipConfig {
             patch_head: Some(PatchHeadConfig { layers: vec![3, 6], dim: 64 }),
             input_normalisation: InputNormalisation::PerImage,
             default_layers: Some(vec![6]),
+            pyramid_levels: 2,
         },
         projection_dim: 96,
         logit_scale_init_value: 2.3026,
@@ -161,7 +162,10 @@ struct Trainee {
 impl Trainee {
     fn new(config: &ClipConfig, device: &Device) -> Self {
         let constant = |value: f64| Initializer::Constant { value }.init([1], device);
-        Self { clip: Clip::new(config, device), slope: constant(10.0), offset: constant(0.7) }
+        let mut clip = Clip::new(config, device);
+        // Trained at one size: the smaller one helps with what is larger than a crop.
+        clip.vision.pyramid_levels = 1;
+        Self { clip, slope: constant(10.0), offset: constant(0.7) }
     }
 }
 
