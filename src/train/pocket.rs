@@ -208,6 +208,7 @@ pub fn run(options: &PocketOptions, mut report: impl FnMut(&str)) -> Result<()> 
         first = saved.step;
     }
     let last = options.stop_after.unwrap_or(options.steps).min(options.steps);
+    let two_plans = options.first_steps < options.steps;
     let mut log = Log::open(&options.work.join("losses.csv"), first)?;
 
     let threads = (0..PARTS).map(|_| rayon::ThreadPoolBuilder::new().num_threads(1).build());
@@ -244,11 +245,14 @@ pub fn run(options: &PocketOptions, mut report: impl FnMut(&str)) -> Result<()> 
         }
         if done % options.save_every == 0 || done == last {
             save_checkpoint(&options.work, done, &trainee, &average, &optimiser)?;
-            let averaged = install(trainee.clone(), average.values.clone())?;
-            write_folder(&options.out, &config, &tokenizer_file, &averaged.clip)?;
+            // The finished model of two plans is written below.
+            if done < options.steps || !two_plans {
+                let averaged = install(trainee.clone(), average.values.clone())?;
+                write_folder(&options.out, &config, &tokenizer_file, &averaged.clip)?;
+            }
         }
     }
-    if last == options.steps && options.first_steps < options.steps {
+    if last == options.steps && two_plans {
         let missing = || Error::model("The state after the first plan is missing. Delete the folder to start again.");
         let earlier = Checkpoint::open(&first_plan)?.ok_or_else(|| missing().at(&first_plan))?;
         for (values, earlier) in average.values.iter_mut().zip(&earlier.average.values) {
