@@ -17,6 +17,7 @@ pub mod layer_norm;
 mod names;
 pub mod open_clip;
 mod passes;
+mod patch_grid;
 pub mod patch_head;
 mod pocket;
 pub mod positions;

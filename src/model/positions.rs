@@ -1,10 +1,10 @@
 //! Position embeddings for a grid other than the trained one: bicubic interpolation as PyTorch's `interpolate` does it,
-//! which is what the reference implementations call. Written as two small matrix products, so it is exact on every
-//! backend and differentiable.
+//! which is what the reference implementations call.
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::resample::{self, Filter};
+use super::patch_grid::{filter_matrix, regridded};
+use super::resample::Filter;
 
 /// How the reference of a model calls `interpolate`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,33 +34,24 @@ pub fn interpolated(table: Tensor<2>, old: (usize, usize), new: (usize, usize), 
     if old == new {
         return table;
     }
-    let (device, width) = (table.device(), table.dims()[1]);
-    let x = weights(old.0, new.0, how, &device).matmul(table.reshape([old.0, old.1 * width]));
-    let x = x.reshape([new.0, old.1, width]).swap_dims(0, 1).reshape([old.1, new.0 * width]);
-    let x = weights(old.1, new.1, how, &device).matmul(x);
-    x.reshape([new.1, new.0, width]).swap_dims(0, 1).reshape([new.0 * new.1, width])
+    let device = table.device();
+    let [down, across] = [(old.0, new.0), (old.1, new.1)].map(|(from, to)| weights(from, to, how, &device));
+    regridded(table.unsqueeze(), old, down, across).squeeze_dim(0)
 }
 
 /// The interpolation along one axis as a matrix `[to, from]`.
 fn weights(from: usize, to: usize, how: Bicubic, device: &Device) -> Tensor<2> {
+    if how == Bicubic::Antialiased {
+        return filter_matrix(from, to, Filter::Bicubic, device);
+    }
     let mut matrix = vec![0.0_f32; to * from];
-    match how {
-        Bicubic::Plain => {
-            let step = from as f64 / to as f64;
-            for (row, weights) in matrix.chunks_mut(from).enumerate() {
-                let centre = (row as f64 + 0.5) * step - 0.5;
-                let left = centre.floor();
-                for tap in -1..=2 {
-                    let source = (left as i64 + tap).clamp(0, from as i64 - 1) as usize;
-                    weights[source] += cubic(centre - left - tap as f64) as f32;
-                }
-            }
-        }
-        Bicubic::Antialiased => {
-            let taps = resample::weights(from, to, Filter::Bicubic);
-            for (row, (first, weights)) in matrix.chunks_mut(from).zip(taps) {
-                row[first..].iter_mut().zip(weights).for_each(|(to, weight)| *to = weight as f32);
-            }
+    let step = from as f64 / to as f64;
+    for (row, weights) in matrix.chunks_mut(from).enumerate() {
+        let centre = (row as f64 + 0.5) * step - 0.5;
+        let left = centre.floor();
+        for tap in -1..=2 {
+            let source = (left as i64 + tap).clamp(0, from as i64 - 1) as usize;
+            weights[source] += cubic(centre - left - tap as f64) as f32;
         }
     }
     Tensor::from_data(TensorData::new(matrix, [to, from]), device)

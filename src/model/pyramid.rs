@@ -2,7 +2,10 @@
 //! size and at half of it, and what both say of a place is averaged. What is larger than a few patches is seen better from
 //! farther off. Differentiable, any device.
 
-use burn::tensor::{Device, FloatDType, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::patch_grid::{filter_matrix, regridded};
+use super::resample::Filter;
 
 /// Pixels `[batch, channels, height, width]` at half the size, each side rounded up to a multiple of `patch`. A pixel is the
 /// mean of the area that it covers.
@@ -10,44 +13,29 @@ pub fn halved(pixels: Tensor<4>, patch: usize) -> Tensor<4> {
     let [batch, channels, height, width] = pixels.dims();
     let half = |side: usize| (side / patch).div_ceil(2) * patch;
     let device = pixels.device();
-    let across = matrix(half(width), width, &device, area);
-    let down = matrix(half(height), height, &device, area);
-    let x = pixels.reshape([1, batch * channels * height, width]).matmul(across.swap_dims(1, 2));
-    let x = down.matmul(x.reshape([batch * channels, height, half(width)]));
+    let (down, across) = (areas(height, half(height), &device), areas(width, half(width), &device));
+    let x = pixels.reshape([1, batch * channels * height, width]).matmul(across.swap_dims(0, 1).unsqueeze());
+    let x = down.unsqueeze::<3>().matmul(x.reshape([batch * channels, height, half(width)]));
     x.reshape([batch, channels, half(height), half(width)])
 }
 
-/// Patch tokens `[batch, rows × columns, width]` of one grid on another, bilinear between patch centres.
+/// Patch tokens `[batch, rows × columns, width]` of one grid on a finer one, bilinear between patch centres.
 pub fn on_grid(tokens: Tensor<3>, from: (usize, usize), to: (usize, usize)) -> Tensor<3> {
-    let [batch, _, width] = tokens.dims();
-    let (device, kind) = (tokens.device(), FloatDType::from(tokens.dtype()));
-    let weights = |from, to| {
-        let weights = matrix(to, from, &device, bilinear);
-        if weights.dtype() == kind.into() { weights } else { weights.cast(kind) }
-    };
-    let x = weights(from.0, to.0).matmul(tokens.reshape([batch, from.0, from.1 * width]));
-    let x = weights(from.1, to.1).matmul(x.reshape([batch * to.0, from.1, width]));
-    x.reshape([batch, to.0 * to.1, width])
+    let device = tokens.device();
+    let [down, across] =
+        [(from.0, to.0), (from.1, to.1)].map(|(from, to)| filter_matrix(from, to, Filter::Bilinear, &device));
+    regridded(tokens, from, down, across)
 }
 
-/// `[1, to, from]`: the share of each old place in each new one.
-fn matrix(to: usize, from: usize, device: &Device, weight: impl Fn(f32, usize, usize, usize) -> f32) -> Tensor<3> {
+/// `[to, from]`: how much of each new pixel every old one covers.
+fn areas(from: usize, to: usize, device: &Device) -> Tensor<2> {
     let scale = from as f32 / to as f32;
-    let values = (0..to).flat_map(|new| (0..from).map(move |old| (new, old)));
-    let values: Vec<f32> = values.map(|(new, old)| weight(scale, new, old, from)).collect();
-    Tensor::from_data(TensorData::new(values, [1, to, from]), device)
-}
-
-/// The part of place `old` that lies within place `new`, whose length is `scale`, as a share of `scale`.
-fn area(scale: f32, new: usize, old: usize, _: usize) -> f32 {
-    let (start, end) = (new as f32 * scale, (new + 1) as f32 * scale);
-    ((end.min((old + 1) as f32) - start.max(old as f32)) / scale).max(0.0)
-}
-
-/// The weight of centre `old` at centre `new`; beyond the outermost centres the outermost value holds.
-fn bilinear(scale: f32, new: usize, old: usize, from: usize) -> f32 {
-    let at = ((new as f32 + 0.5) * scale - 0.5).clamp(0.0, (from - 1) as f32);
-    (1.0 - (at - old as f32).abs()).max(0.0)
+    let share = |new: usize, old: usize| {
+        let (start, end) = (new as f32 * scale, (new + 1) as f32 * scale);
+        ((end.min((old + 1) as f32) - start.max(old as f32)) / scale).max(0.0)
+    };
+    let values = (0..to).flat_map(|new| (0..from).map(move |old| share(new, old))).collect::<Vec<f32>>();
+    Tensor::from_data(TensorData::new(values, [to, from]), device)
 }
 
 #[cfg(test)]
