@@ -372,7 +372,7 @@ fn measure() -> Result<()> {
     let texts = [&prompts.normal, &prompts.anomalous]
         .map(|phrases| prototype(&model, &prompts.sentences(phrases, &options.object)));
     let [normal, anomalous] = texts;
-    let want = Want { layers, project: true, patch_head: true };
+    let want = Want { layers, project: true, patch_head: true, ..Want::default() };
     let size = options.size.unwrap_or(model.config().vision_config.image_size as u32);
     let bench = Bench { model: &model, texts: [normal?, anomalous?], want, size };
     let last = |case: &Case| averaged(&case.text);

@@ -6,8 +6,12 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::count::count;
 use crate::photo::QualityLimits;
 use crate::{Error, Result};
+
+/// Largest side of a neighbourhood in patches.
+pub const MOST_NEIGHBOURS: usize = 9;
 
 /// Version of the recipe's own format; a file of a newer one is refused.
 pub const RECIPE_VERSION: u32 = 1;
@@ -38,8 +42,19 @@ pub struct Recipe {
     pub memory_layers: Option<Vec<usize>>,
     /// As `input`, of `memory_model`; `None` takes its own size and keeps the aspect ratio.
     pub memory_input: Option<Input>,
-    /// Which patch features the memory bank holds.
+    /// Which patch features are compared with those of the references.
     pub memory_features: MemoryFeatures,
+    /// How they are compared.
+    pub comparison: Comparison,
+    /// Sides, in patches, of the squares whose mean stands for the patch in their middle when patches are compared: odd, at
+    /// most 9; 1 is the patch alone. With several the memory map is the mean of theirs (PatchCore takes 3, MuSc 1, 3 and 5).
+    pub neighbourhoods: Vec<usize>,
+    /// Share of the references' variance that [`Comparison::Subspace`] calls normal, in (0, 1].
+    pub subspace_variance: f32,
+    /// Look at windows of 2 × 2 and 3 × 3 patches as photos of their own (WinCLIP): the text map then is the harmonic mean of
+    /// the shares of the windows over a patch and of the whole photo, and the memory compares windows as well as patches. The
+    /// network runs again for each of several hundred windows.
+    pub windows: bool,
     /// Share of the text map in the fused map, ≥ 0; only the ratio to `memory_weight` counts.
     pub text_weight: f32,
     /// Share of the memory map in the fused map, ≥ 0; without references the text map stands alone.
@@ -53,6 +68,8 @@ pub struct Recipe {
     pub normalisation: Normalisation,
     /// Separation of part and background.
     pub foreground: Foreground,
+    /// What the image score is taken from.
+    pub image_score: ImageScore,
     /// Standard deviation of the Gaussian over the map, in pixels of the network's input (of the network with the finer
     /// patch grid); 0 switches it off.
     pub sigma_px: f32,
@@ -70,7 +87,7 @@ pub struct Recipe {
     pub min_area_px: u32,
     /// What a photo must keep to, to be judged without a warning; it changes no verdict.
     pub quality: QualityLimits,
-    /// Photos of normal parts, in the order they were given.
+    /// Photos of normal parts, in the order they were given; for [`Comparison::Mutual`] photos most of which are normal.
     pub references: Vec<PathBuf>,
     /// Seed of every random choice (coreset start and projection).
     pub seed: u64,
@@ -142,11 +159,31 @@ pub enum Method {
     Memory,
     /// Text and memory standardised by the references, where there are any. The default.
     Fused,
+    /// Words alone, on windows of several sizes (Jeong et al. 2023).
+    Winclip,
+    /// The same beside the windows and patches of references, half and half; needs references.
+    WinclipPlus,
+    /// What the principal components of the references' patches leave over (SubspaceAD, Lendering et al. 2026); needs references.
+    Subspace,
+    /// Nearest neighbour among a tenth of the references' patches, each the mean of 3 × 3 (Roth et al. 2022); needs
+    /// references.
+    Patchcore,
+    /// The photos against each other (Li et al. 2024, MuSc): no normal photos are needed, but most have to be.
+    Batch,
 }
 
 impl Method {
     /// Every method of this version, in the order menus show them.
-    pub const ALL: [Self; 3] = [Self::Fused, Self::Origin, Self::Memory];
+    pub const ALL: [Self; 8] = [
+        Self::Fused,
+        Self::Origin,
+        Self::Memory,
+        Self::Patchcore,
+        Self::Subspace,
+        Self::Winclip,
+        Self::WinclipPlus,
+        Self::Batch,
+    ];
 
     /// The name on the command line and in files.
     pub fn name(self) -> &'static str {
@@ -154,7 +191,17 @@ impl Method {
             Self::Origin => "origin",
             Self::Memory => "memory",
             Self::Fused => "fused",
+            Self::Winclip => "winclip",
+            Self::WinclipPlus => "winclip-plus",
+            Self::Subspace => "subspace",
+            Self::Patchcore => "patchcore",
+            Self::Batch => "batch",
         }
+    }
+
+    /// Whether there is nothing to judge by without photos of normal parts.
+    pub fn needs_references(self) -> bool {
+        matches!(self, Self::Memory | Self::WinclipPlus | Self::Subspace | Self::Patchcore)
     }
 }
 
@@ -228,7 +275,7 @@ impl Default for Input {
     }
 }
 
-/// Which patch features the memory bank holds.
+/// Which patch features are compared with those of the references.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MemoryFeatures {
@@ -237,6 +284,33 @@ pub enum MemoryFeatures {
     Auto,
     /// Hidden states of the layers, each L2-normalised, side by side.
     Hidden,
+    /// The mean of the layers' hidden states, its length kept (SubspaceAD).
+    Mean,
+}
+
+/// How patches are compared with those of the references.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Comparison {
+    /// L2 distance to the nearest kept patch of any reference.
+    Nearest,
+    /// Squared length of what is left of a patch when the principal components of the references' patches are taken off it
+    /// (SubspaceAD).
+    Subspace,
+    /// L2 distance to the nearest patch of each reference; the mean of the least 30 % of these counts, so that references with
+    /// a defect do no harm while they are few (MuSc). A photo is never compared with itself.
+    Mutual,
+}
+
+/// What the image score is taken from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ImageScore {
+    /// The mean of the most deviating patches of the fused map, see [`Recipe::top_fraction`].
+    Patches,
+    /// What the words say of the photo as a whole and the most deviating patch of the memory map, weighed and scaled as the
+    /// map is (WinCLIP).
+    Whole,
 }
 
 /// What the component maps are standardised by: (value − median) / (1.4826 · MAD).
@@ -247,6 +321,8 @@ pub enum Normalisation {
     Photo,
     /// The left-out reference photos; a fixed scale of the text map where there are no references.
     References,
+    /// Nothing: shares and distances are added as they are.
+    None,
 }
 
 /// Separation of part and background by the first principal component of the patch features (AnomalyDINO §3.2).
@@ -279,12 +355,17 @@ impl Default for Recipe {
             memory_layers: None,
             memory_input: None,
             memory_features: MemoryFeatures::Auto,
+            comparison: Comparison::Nearest,
+            neighbourhoods: vec![1],
+            subspace_variance: 0.99,
+            windows: false,
             text_weight: 0.3,
             memory_weight: 0.7,
             temperature: 0.15,
             coreset_ratio: 0.25,
             normalisation: Normalisation::References,
             foreground: Foreground::default(),
+            image_score: ImageScore::Patches,
             sigma_px: 4.0,
             top_fraction: 0.01,
             image_threshold: None,
@@ -299,6 +380,9 @@ impl Default for Recipe {
         }
     }
 }
+
+/// A share of the patches so small that it is always one patch.
+const MOST_DEVIATING: f32 = 1e-6;
 
 impl Recipe {
     /// The preset of `method`.
@@ -315,19 +399,49 @@ impl Recipe {
         self.layers = None;
         self.memory_layers = None;
         self.memory_features = fused.memory_features;
+        self.comparison = fused.comparison;
+        self.neighbourhoods = fused.neighbourhoods;
+        self.subspace_variance = fused.subspace_variance;
+        self.windows = fused.windows;
+        self.image_score = fused.image_score;
         self.text_weight = fused.text_weight;
         self.memory_weight = fused.memory_weight;
+        self.temperature = fused.temperature;
         self.coreset_ratio = fused.coreset_ratio;
         self.normalisation = fused.normalisation;
         self.foreground = fused.foreground;
         self.sigma_px = fused.sigma_px;
         self.top_fraction = fused.top_fraction;
+        if matches!(method, Method::Memory | Method::Subspace | Method::Patchcore | Method::Batch) {
+            (self.text_weight, self.memory_weight) = (0.0, 1.0);
+            self.coreset_ratio = 1.0;
+        }
         match method {
-            Method::Fused => {}
-            Method::Memory => {
-                self.text_weight = 0.0;
-                self.memory_weight = 1.0;
+            Method::Fused | Method::Memory => {}
+            Method::Subspace => {
+                self.comparison = Comparison::Subspace;
+                self.memory_features = MemoryFeatures::Mean;
+            }
+            Method::Patchcore => {
+                self.coreset_ratio = 0.1;
+                self.neighbourhoods = vec![3];
+                self.top_fraction = MOST_DEVIATING;
+            }
+            Method::Batch => {
+                self.comparison = Comparison::Mutual;
+                self.neighbourhoods = vec![1, 3, 5];
+                self.top_fraction = MOST_DEVIATING;
+            }
+            Method::Winclip | Method::WinclipPlus => {
+                let text = if method == Method::Winclip { 1.0 } else { 0.5 };
+                (self.text_weight, self.memory_weight) = (text, 1.0 - text);
                 self.coreset_ratio = 1.0;
+                self.memory_features = MemoryFeatures::Hidden;
+                self.windows = true;
+                self.normalisation = Normalisation::None;
+                self.image_score = ImageScore::Whole;
+                self.temperature = 0.07;
+                self.sigma_px = 0.0;
             }
             Method::Origin => {
                 self.memory_features = MemoryFeatures::Hidden;
@@ -388,6 +502,15 @@ impl Recipe {
         }
         range("temperature", self.temperature, 1e-4, 100.0)?;
         range("coreset_ratio", self.coreset_ratio, 1e-4, 1.0)?;
+        range("subspace_variance", self.subspace_variance, 1e-3, 1.0)?;
+        if self.neighbourhoods.is_empty()
+            || self.neighbourhoods.iter().any(|side| side.is_multiple_of(2) || *side > MOST_NEIGHBOURS)
+        {
+            return Err(Error::input(format!(
+                "`neighbourhoods` is {:?}, but must name odd sides from 1 to {MOST_NEIGHBOURS}, e.g. [1] or [1, 3].",
+                self.neighbourhoods
+            )));
+        }
         range("foreground.threshold", self.foreground.threshold, -10.0, 10.0)?;
         range("sigma_px", self.sigma_px, 0.0, 100.0)?;
         range("top_fraction", self.top_fraction, 1e-6, 1.0)?;
@@ -423,6 +546,26 @@ impl Recipe {
         self.prompts.check()
     }
 
+    /// The recipe as it judges these `photos`: where photos are compared with each other and no others are named, they are
+    /// the references themselves.
+    #[must_use]
+    pub fn among(mut self, photos: impl IntoIterator<Item = PathBuf>) -> Self {
+        if self.comparison == Comparison::Mutual && self.references.is_empty() {
+            self.references = photos.into_iter().collect();
+        }
+        self
+    }
+
+    /// What photos are compared with, for reports: `16 reference photos`, or `91 photos, with each other`.
+    pub fn compared_with(&self) -> String {
+        match self.comparison {
+            Comparison::Mutual => format!("{}, with each other", count(self.references.len(), "photo", "photos")),
+            Comparison::Nearest | Comparison::Subspace => {
+                count(self.references.len(), "reference photo", "reference photos")
+            }
+        }
+    }
+
     /// Geometry of the input of the network whose patches the memory compares.
     pub fn memory_geometry(&self) -> Input {
         if self.memory_model.is_some() { self.memory_input.unwrap_or_default() } else { self.input }
@@ -437,10 +580,14 @@ impl Recipe {
             || self.memory_layers != next.memory_layers
             || self.memory_input != next.memory_input
             || self.memory_features != next.memory_features
+            || self.windows != next.windows
         {
             Some(Stage::Features)
         } else if self.references != next.references
             || self.coreset_ratio != next.coreset_ratio
+            || self.comparison != next.comparison
+            || self.neighbourhoods != next.neighbourhoods
+            || self.subspace_variance != next.subspace_variance
             || self.seed != next.seed
         {
             Some(Stage::Memory)
@@ -526,6 +673,9 @@ mod tests {
     fn values_out_of_range_are_named() {
         for (text, field) in [
             ("(temperature: 0.0)", "temperature"),
+            ("(neighbourhoods: [2])", "neighbourhoods"),
+            ("(neighbourhoods: [])", "neighbourhoods"),
+            ("(subspace_variance: 0.0)", "subspace_variance"),
             ("(text_weight: NaN)", "text_weight"),
             ("(text_weight: 0.0, memory_weight: 0.0)", "text_weight"),
             ("(layers: Some([0]))", "layers"),
@@ -559,6 +709,21 @@ mod tests {
         assert_eq!(change(|r| r.layers = Some(vec![3])), Some(Stage::Features));
         assert_eq!(change(|r| r.memory_model = Some("x".into())), Some(Stage::Model));
         assert_eq!(change(|r| r.memory_layers = Some(vec![3])), Some(Stage::Features));
+        assert_eq!(change(|r| r.windows = true), Some(Stage::Features));
+        assert_eq!(change(|r| r.neighbourhoods = vec![3]), Some(Stage::Memory));
+        assert_eq!(change(|r| r.image_score = ImageScore::Whole), Some(Stage::Judgement));
+    }
+
+    #[test]
+    fn every_method_has_a_name_and_leaves_nothing_of_the_one_before() {
+        for method in Method::ALL {
+            assert_eq!(method.name().parse::<Method>().unwrap(), method);
+            let mut recipe = Recipe::for_method(method);
+            recipe.check().unwrap();
+            assert_eq!(Recipe::from_ron(&recipe.to_ron().unwrap()).unwrap(), recipe);
+            recipe.apply_method(Method::Fused);
+            assert_eq!(recipe, Recipe::default(), "after {method}");
+        }
     }
 
     #[test]

@@ -182,6 +182,36 @@ fn a_memory_of_its_own_and_a_model_without_words_are_measured_beside_the_rest() 
 }
 
 #[test]
+fn every_method_is_measured() {
+    let place = Place::new();
+    make(&place, [1, 3, 2, 2]);
+    let mut arguments = vec!["bench", "data", "--out", "out", "--shots", "2"];
+    for method in ["patchcore", "subspace", "winclip", "winclip-plus", "batch"] {
+        arguments.extend(["--method", method]);
+    }
+    place.run(&arguments).expect(0);
+    let document = place.json("out/bench.json");
+    let runs = document["runs"].as_array().unwrap();
+    let methods: Vec<_> = runs.iter().map(|run| (run["method"].as_str().unwrap(), run["shots"].clone())).collect();
+    let two = Value::from(2);
+    assert_eq!(
+        methods,
+        [
+            ("patchcore", two.clone()),
+            ("subspace", two.clone()),
+            ("winclip", two.clone()),
+            ("winclip-plus", two),
+            ("batch", 0.into())
+        ]
+    );
+    for run in runs {
+        for key in FIGURES {
+            assert!((0.0..=1.0).contains(&run["mean"][key].as_f64().unwrap()), "{}: {key}", run["method"]);
+        }
+    }
+}
+
+#[test]
 fn protocols_measure_at_their_size() {
     let place = Place::new();
     make(&place, [1, 1, 1, 1]);

@@ -212,6 +212,7 @@ fn wrong_values_say_what_and_the_remedy() {
         (vec!["inspect", "p.png", "--out", "out", "--method", "winking"], 2, "fused, origin, memory"),
         (vec!["inspect", "absent", "--out", "out"], 1, "absent"),
         (vec!["inspect", "p.png", "--out", "out", "--method", "memory"], 1, "--normal"),
+        (vec!["inspect", "p.png", "--out", "out", "--method", "winclip-plus"], 1, "--normal"),
         (vec!["inspect", "p.png", "--out", "out", "--shots", "4"], 1, "--normal"),
         (vec!["inspect", "p.png", "--out", "out", "--recipe", "bad.ron"], 1, "treshold"),
         (vec!["inspect", "p.png", "--out", "out", "--recipe", "absent.ron"], 1, "absent.ron"),
@@ -365,6 +366,33 @@ fn the_memory_may_have_a_network_of_its_own() {
     assert!(run.stderr.contains("nothing is left for it to do"), "{}", run.stderr);
     let run = inspect("refused", &["--memory-model", "no/such-model"], 1);
     assert!(run.stderr.contains("models pull no/such-model"), "{}", run.stderr);
+}
+
+#[test]
+fn photos_judge_each_other_without_references_and_results_name_them() {
+    let place = Place::new();
+    place
+        .run(&["synth", "--out", "data", "--classes", "1", "--good", "5", "--defective", "1", "--size", "64"])
+        .expect(0);
+    let class = place.names("data").into_iter().find(|name| place.path("data").join(name).is_dir()).unwrap();
+    let test = format!("data/{class}/test");
+    place.write(&format!("{test}/good/broken.png"), b"nothing");
+    let run =
+        place.run(&["inspect", &test, "--out", "out", "--method", "batch", "--save-recipe", "batch.ron"]).expect(1);
+    assert!(run.stderr.matches("broken.png").count() <= 2, "it fails once:\n{}", run.stderr);
+    let results = place.json("out/results.json");
+    assert_eq!((results["photos"].as_array().unwrap().len(), results["failures"].as_array().unwrap().len()), (6, 1));
+    assert_eq!(results["recipe"]["references"].as_array().unwrap().len(), 7, "the photos themselves");
+    let recipe = std::fs::read_to_string(place.path("batch.ron")).unwrap();
+    assert!(recipe.contains("comparison: mutual") && recipe.contains("references: []"), "{recipe}");
+    let stem = place.names("out").into_iter().find(|name| name.ends_with("_report.txt")).unwrap();
+    let report = std::fs::read_to_string(place.path("out").join(stem)).unwrap();
+    assert!(report.contains("7 photos, with each other"), "{report}");
+
+    let name = place.names(&format!("{test}/good")).into_iter().find(|name| name != "broken.png").unwrap();
+    let one = place.path(&test).join("good").join(name);
+    let alone = place.run(&["inspect", one.to_str().unwrap(), "--out", "alone", "--method", "batch"]).expect(1);
+    assert!(alone.stderr.contains("there is no other one"), "{}", alone.stderr);
 }
 
 #[test]

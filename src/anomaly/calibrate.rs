@@ -5,7 +5,7 @@
 use super::evidence::Evidence;
 use super::judge::{fuse_grid, image_score};
 use super::prompt::median_and_spread;
-use crate::recipe::{Normalisation, Recipe};
+use crate::recipe::{Comparison, Normalisation, Recipe};
 
 /// Scale of the text map for photos judged without references: undecided between the phrases is 0, a share of 0.1 is 1.
 /// Standardising by the photo itself would hide what covers much of it: on procedural parts that drops the image AUROC
@@ -17,6 +17,12 @@ const ZERO_SHOT_TEXT: Scale = Scale { median: 0.5, spread: 0.1 };
 const ZERO_SHOT_THRESHOLD: f32 = 2.9;
 /// Image score of a typical normal photo without references, from the same photos.
 const ZERO_SHOT_MEDIAN: f32 = 0.3;
+/// Where shares of the words are taken as they are (WinCLIP), 0.5 is undecided.
+const RAW_THRESHOLD: f32 = 0.5;
+/// Share of a typical normal photo there.
+const RAW_MEDIAN: f32 = 0.25;
+/// Robust standard deviations above the median from which a photo of a batch is anomalous.
+const BATCH_DEVIATIONS: f32 = 3.0;
 /// Image threshold where every photo is standardised by itself, in its own robust standard deviations.
 const OWN_SCALE_THRESHOLD: f32 = 5.0;
 /// Where a typical normal photo lies on its own scale.
@@ -61,6 +67,8 @@ pub enum ThresholdSource {
     Recipe,
     /// The left-out references: their tolerance limit, or the most deviating of them if that is higher.
     References(usize),
+    /// The photos of a batch, taken to be mostly normal: three robust standard deviations above their median.
+    Batch(usize),
     /// The default for photos without references.
     Default,
 }
@@ -95,6 +103,9 @@ impl Calibration {
     pub fn new(references: &[std::sync::Arc<Evidence>], recipe: &Recipe) -> Self {
         let by_references = recipe.normalisation == Normalisation::References && !references.is_empty();
         let scale = |component: fn(&Evidence) -> Option<&[f32]>| -> Option<Scale> {
+            if recipe.normalisation == Normalisation::None {
+                return Some(Scale { median: 0.0, spread: 1.0 });
+            }
             if !by_references {
                 return None;
             }
@@ -111,8 +122,11 @@ impl Calibration {
             })
         };
         let zero_shot = recipe.normalisation == Normalisation::References && references.is_empty();
-        let (image_median, image_threshold) =
-            if zero_shot { (ZERO_SHOT_MEDIAN, ZERO_SHOT_THRESHOLD) } else { (OWN_SCALE_MEDIAN, OWN_SCALE_THRESHOLD) };
+        let (image_median, image_threshold) = match recipe.normalisation {
+            Normalisation::None => (RAW_MEDIAN, RAW_THRESHOLD),
+            Normalisation::References if zero_shot => (ZERO_SHOT_MEDIAN, ZERO_SHOT_THRESHOLD),
+            Normalisation::References | Normalisation::Photo => (OWN_SCALE_MEDIAN, OWN_SCALE_THRESHOLD),
+        };
         let mut calibration = Self {
             text: if zero_shot {
                 Some(ZERO_SHOT_TEXT)
@@ -133,19 +147,29 @@ impl Calibration {
             let mut peaks = Vec::with_capacity(references.len());
             for evidence in references {
                 let grid = fuse_grid(evidence, recipe, &calibration);
-                calibration.normal_scores.push(image_score(&grid, evidence, recipe));
+                calibration.normal_scores.push(image_score(&grid, evidence, recipe, &calibration));
                 peaks.push(grid.iter().copied().fold(f32::NEG_INFINITY, f32::max));
             }
             calibration.normal_scores.sort_by(f32::total_cmp);
             peaks.sort_by(f32::total_cmp);
+            let batch = recipe.comparison == Comparison::Mutual;
             let beyond = |sorted: &[f32]| {
                 let (median, last) = (sorted[sorted.len() / 2], sorted[sorted.len() - 1]);
+                if batch {
+                    let (median, spread) = median_and_spread(&mut sorted.to_vec());
+                    return (median, median + BATCH_DEVIATIONS * spread);
+                }
                 // A single reference, or equal ones, leave no spread to put a margin on: take a part of the score.
                 (median, tolerance_limit(sorted).max(last + (0.02 * last.abs()).max(1e-3)))
             };
             (calibration.image_median, calibration.image_threshold) = beyond(&calibration.normal_scores);
             calibration.pixel_threshold = beyond(&peaks).1;
             calibration.source = ThresholdSource::References(references.len());
+            if batch {
+                calibration.source = ThresholdSource::Batch(references.len());
+                // Not those of normal photos alone.
+                calibration.normal_scores.clear();
+            }
         }
         calibration.calibrated = (calibration.image_threshold, calibration.pixel_threshold);
         if let Some(threshold) = recipe.image_threshold {
@@ -218,11 +242,11 @@ mod tests {
         let calibration = Calibration::new(&references, &recipe);
         assert_eq!(calibration.source, ThresholdSource::References(4));
         for reference in &references {
-            let score = image_score(&fuse_grid(reference, &recipe, &calibration), reference, &recipe);
+            let score = image_score(&fuse_grid(reference, &recipe, &calibration), reference, &recipe, &calibration);
             assert!(score < calibration.image_threshold);
         }
         let bad = evidence(4, 4, |p| 0.5 + 0.01 * (p % 5) as f32, |p| if p == 5 { 9.0 } else { 1.0 });
-        let score = image_score(&fuse_grid(&bad, &recipe, &calibration), &bad, &recipe);
+        let score = image_score(&fuse_grid(&bad, &recipe, &calibration), &bad, &recipe, &calibration);
         assert!(score > calibration.image_threshold);
         assert_eq!(calibration.p_value(score), Some(0.2), "higher than all four references: 1 / 5");
         assert_eq!(calibration.p_value(f32::NEG_INFINITY), Some(1.0));

@@ -5,7 +5,7 @@ use super::calibrate::Calibration;
 use super::evidence::Evidence;
 use super::judge::shares;
 use super::region::Region;
-use crate::recipe::Recipe;
+use crate::recipe::{Comparison, Recipe};
 
 /// One phrase, e.g. `thin mark, unlike any reference photo`.
 pub fn describe(region: &Region, evidence: &Evidence, recipe: &Recipe, calibration: &Calibration) -> String {
@@ -49,6 +49,8 @@ fn cause(region: &Region, evidence: &Evidence, recipe: &Recipe, calibration: &Ca
     let (text, memory) = strongest;
     if evidence.memory.is_none() {
         "closer to the anomalous phrases than to the normal ones"
+    } else if recipe.comparison == Comparison::Mutual && memory >= 2.0 * text {
+        "unlike most of the other photos"
     } else if memory >= 2.0 * text {
         "unlike any reference photo"
     } else if text >= 2.0 * memory {

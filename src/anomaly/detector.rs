@@ -6,27 +6,24 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 
-use super::evidence::{Component, Evidence, NearestPatch, PhotoFacts, Timings};
+use super::evidence::{Component, Evidence, PhotoFacts, Timings};
 use super::features::PhotoFeatures;
 use super::foreground::foreground;
 use super::grid::Grid;
-use super::memory::MemoryBank;
 use super::networks::Networks;
+use super::normals::{Deviation, Normals, Reference, alone};
 use super::prompt::{Anchors, median_and_spread};
-use super::text_map::text_map;
+use super::text_map::{text_map, window_map};
 use crate::Result;
 use crate::gpu::{Compute, DeviceKind};
-use crate::recipe::Recipe;
-
-/// Neighbourhood (in patches) that a single reference leaves out when it is compared with itself.
-const OWN_GAP: usize = 2;
+use crate::recipe::{Comparison, Recipe};
 
 /// Prompts encoded, memory built: ready for photos.
 #[derive(Debug)]
 pub struct Detector {
     /// `None` where no network reads words.
     anchors: Option<Anchors>,
-    bank: Option<MemoryBank>,
+    normals: Option<Normals>,
     /// Side of a patch in pixels of the network's input: of the words' network, and of the memory's.
     patch_px: (usize, usize),
     /// The graphics device that searches the memory; `None` searches on the processor.
@@ -42,7 +39,7 @@ impl Detector {
     pub fn new(networks: &Networks, compute: &Compute, recipe: &Recipe) -> Result<Self> {
         let search_on = (compute.kind != DeviceKind::Cpu).then(|| compute.device.clone());
         let patch_px = (networks.model().info().patch_size, networks.memory().info().patch_size);
-        let mut detector = Self { anchors: None, bank: None, patch_px, search_on };
+        let mut detector = Self { anchors: None, normals: None, patch_px, search_on };
         detector.encode_prompts(networks, recipe)?;
         Ok(detector)
     }
@@ -56,71 +53,63 @@ impl Detector {
         Ok(())
     }
 
-    /// Builds the memory from the references' features (index into the recipe's references, features), or empties it.
+    /// Takes in the references, or forgets those it had.
     ///
     /// # Errors
-    /// As [`MemoryBank::build`].
+    /// As [`Normals::build`].
     pub fn build_memory(
         &mut self,
-        references: &[(u32, Arc<PhotoFeatures>)],
+        references: &[Reference],
         recipe: &Recipe,
         progress: impl FnMut(usize, usize) -> bool,
     ) -> Result<()> {
-        self.bank = match references.first() {
-            None => None,
-            Some((_, first)) => {
-                let photos: Vec<_> =
-                    references.iter().map(|(index, f)| (*index, f.memory.cols, f.memory.values.as_slice())).collect();
-                let mut bank =
-                    MemoryBank::build(&photos, first.memory.dim, recipe.coreset_ratio, recipe.seed, progress)?;
-                if let Some(device) = &self.search_on {
-                    bank.move_to(device);
-                }
-                Some(bank)
-            }
+        self.normals = if references.is_empty() {
+            None
+        } else {
+            Some(Normals::build(references, recipe, self.search_on.as_ref(), progress)?)
         };
         Ok(())
     }
 
-    /// The memory, if there are references.
-    pub fn bank(&self) -> Option<&MemoryBank> {
-        self.bank.as_ref()
+    /// What is known of normal parts, if there are references.
+    pub fn normals(&self) -> Option<&Normals> {
+        self.normals.as_ref()
     }
 
     /// Component maps of a photo.
+    ///
+    /// # Errors
+    /// As [`Normals::deviation`].
     pub fn evidence(
         &self,
         photo: Arc<PhotoFacts>,
         features: &PhotoFeatures,
         recipe: &Recipe,
         timings_ms: Timings,
-    ) -> Evidence {
+    ) -> Result<Evidence> {
         let start = Instant::now();
-        let nearest = self.bank.as_ref().map(|bank| bank.nearest(&features.memory.values));
-        let mut evidence = self.assemble(photo, features, recipe, nearest);
+        if self.normals.is_none() && recipe.comparison == Comparison::Mutual {
+            return Err(alone());
+        }
+        let deviation =
+            self.normals.as_ref().map(|normals| normals.deviation(&photo.sha256, features, recipe)).transpose()?;
+        let mut evidence = self.assemble(photo, features, recipe, deviation);
         evidence.timings_ms = Timings { maps: start.elapsed().as_secs_f32() * 1e3, ..timings_ms };
-        evidence
+        Ok(evidence)
     }
 
-    /// Component maps of a reference photo against the *other* references (leave one out). A single reference is
-    /// compared with its own patches outside of their neighbourhood.
+    /// Component maps of a reference photo against the *other* references (leave one out).
+    ///
+    /// # Errors
+    /// As [`Normals::left_out`].
     pub fn left_out_evidence(
         &self,
-        reference: u32,
+        reference: &Reference,
         photo: Arc<PhotoFacts>,
-        features: &PhotoFeatures,
         recipe: &Recipe,
-    ) -> Evidence {
-        let nearest = self.bank.as_ref().map(|bank| {
-            let others = bank.without(reference);
-            if others.is_empty() {
-                let own = &features.memory;
-                MemoryBank::own_distances(&own.values, own.dim, own.cols, OWN_GAP)
-            } else {
-                others.nearest(&features.memory.values)
-            }
-        });
-        self.assemble(photo, features, recipe, nearest)
+    ) -> Result<Evidence> {
+        let deviation = self.normals.as_ref().map(|normals| normals.left_out(reference, recipe)).transpose()?;
+        Ok(self.assemble(photo, &reference.features, recipe, deviation))
     }
 
     fn assemble(
@@ -128,9 +117,9 @@ impl Detector {
         photo: Arc<PhotoFacts>,
         features: &PhotoFeatures,
         recipe: &Recipe,
-        nearest: Option<(Vec<f32>, Vec<NearestPatch>)>,
+        deviation: Option<Deviation>,
     ) -> Evidence {
-        let PhotoFeatures { embedding, text, memory } = features;
+        let PhotoFeatures { embedding, text, memory, windows } = features;
         let memory_grid = Grid { rows: memory.rows, cols: memory.cols, patch_px: self.patch_px.1 };
         let text_grid = Grid { rows: text.rows, cols: text.cols, patch_px: self.patch_px.0 };
         let grid = if self.anchors.is_some() { memory_grid.finer(text_grid) } else { memory_grid };
@@ -143,9 +132,16 @@ impl Detector {
             let (median, spread) = median_and_spread(&mut inside.map(|(value, _)| *value).collect::<Vec<f32>>());
             Component { values, median, spread }
         };
-        let words = |anchors: &Anchors| component(text_map(text, anchors, recipe.temperature), text_grid);
         let whole = |anchors: &Anchors| anchors.anomalous_share(embedding, recipe.temperature);
-        let (distances, nearest) = nearest.unzip();
+        let words = |anchors: &Anchors| {
+            let shares = if recipe.windows {
+                window_map(windows, whole(anchors), anchors, recipe.temperature)
+            } else {
+                text_map(text, anchors, recipe.temperature)
+            };
+            component(shares, text_grid)
+        };
+        let (distances, nearest) = deviation.map(|Deviation { distances, nearest }| (distances, nearest)).unzip();
         Evidence {
             rows: grid.rows,
             cols: grid.cols,
@@ -153,7 +149,9 @@ impl Detector {
             text: self.anchors.as_ref().map(words),
             text_image: self.anchors.as_ref().map(whole),
             memory: distances.map(|distances| component(distances, memory_grid)),
-            nearest: nearest.map_or_else(Vec::new, |nearest| memory_grid.picked(nearest, grid)),
+            nearest: nearest
+                .filter(|nearest| !nearest.is_empty())
+                .map_or_else(Vec::new, |nearest| memory_grid.picked(nearest, grid)),
             memory_grid: (memory.rows, memory.cols),
             foreground: part,
             photo,

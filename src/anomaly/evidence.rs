@@ -25,9 +25,10 @@ pub struct Evidence {
     pub text: Option<Component>,
     /// Anomalous share of the text softmax of the whole photo's embedding, 0–1.
     pub text_image: Option<f32>,
-    /// L2 distance to the nearest reference patch, `[rows * cols]`, ≥ 0; `None` without references.
+    /// How far each patch deviates from the references, `[rows * cols]`, ≥ 0: what distance that is, the recipe's comparison
+    /// says. `None` without references.
     pub memory: Option<Component>,
-    /// The nearest reference patch of each patch; empty without references.
+    /// The nearest reference patch of each patch; empty where no single one decides.
     pub nearest: Vec<NearestPatch>,
     /// Rows and columns that the memory's network makes of this photo; what `nearest` counts on in the references'.
     pub memory_grid: (usize, usize),

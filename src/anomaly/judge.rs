@@ -11,7 +11,7 @@ use super::map::{AnomalyMap, upsample};
 use super::region::find_regions;
 use crate::gpu::kernels::fuse_maps::{self, Term};
 use crate::gpu::kernels::smooth_map;
-use crate::recipe::Recipe;
+use crate::recipe::{ImageScore, Recipe};
 
 /// The outcome for one photo and the map it rests on.
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ pub struct Judgement {
 /// Judges one photo.
 pub fn judge(evidence: &Evidence, recipe: &Recipe, calibration: &Calibration) -> Judgement {
     let start = Instant::now();
-    let score = image_score(&fuse_grid(evidence, recipe, calibration), evidence, recipe);
+    let score = image_score(&fuse_grid(evidence, recipe, calibration), evidence, recipe, calibration);
     let map = anomaly_map(evidence, recipe, calibration);
     let normalised = calibration.normalise_image(score);
     let (verdict, reason) = decide(score, normalised, recipe, calibration);
@@ -69,8 +69,12 @@ pub fn fuse_grid(evidence: &Evidence, recipe: &Recipe, calibration: &Calibration
     smooth_map::on_cpu(&fused, evidence.rows, evidence.cols, recipe.sigma_px / evidence.patch_px as f32)
 }
 
-/// Mean of the highest `top_fraction` of the foreground patches, at least one (AnomalyDINO's mean of the top 1 %).
-pub fn image_score(grid: &[f32], evidence: &Evidence, recipe: &Recipe) -> f32 {
+/// The score of the whole photo, see [`ImageScore`]: by patches the mean of the highest `top_fraction` of the foreground
+/// in the fused `grid`, at least one (AnomalyDINO's mean of the top 1 %).
+pub fn image_score(grid: &[f32], evidence: &Evidence, recipe: &Recipe, calibration: &Calibration) -> f32 {
+    if recipe.image_score == ImageScore::Whole {
+        return whole_score(evidence, recipe, calibration);
+    }
     let mut scores: Vec<f32> =
         grid.iter().zip(&evidence.foreground).filter(|(_, part)| **part).map(|(score, _)| *score).collect();
     if scores.is_empty() {
@@ -79,6 +83,19 @@ pub fn image_score(grid: &[f32], evidence: &Evidence, recipe: &Recipe) -> f32 {
     let count = ((scores.len() as f32 * recipe.top_fraction) as usize).clamp(1, scores.len());
     scores.select_nth_unstable_by(count - 1, |a, b| b.total_cmp(a));
     scores[..count].iter().sum::<f32>() / count as f32
+}
+
+/// What the words say of the photo as a whole and the most deviating foreground patch of the memory map, as the map is
+/// fused.
+fn whole_score(evidence: &Evidence, recipe: &Recipe, calibration: &Calibration) -> f32 {
+    let highest = |component: &Component| {
+        let inside = component.values.iter().zip(&evidence.foreground).filter(|(_, part)| **part);
+        inside.map(|(value, _)| *value).fold(component.median, f32::max)
+    };
+    let scaled = |value: f32, term: Term| term.weight * (value - term.median) / term.scale;
+    let [text, memory] = components(evidence, recipe, calibration);
+    let text = text.zip(evidence.text_image).map_or(0.0, |((_, term), share)| scaled(share, term));
+    text + memory.map_or(0.0, |(component, term)| scaled(highest(component), term))
 }
 
 /// The map at the network's input resolution: fused grid → bilinear → Gaussian of `sigma_px`.
@@ -147,6 +164,7 @@ fn decide(score: f32, normalised: f32, recipe: &Recipe, calibration: &Calibratio
             "the threshold from a single reference photo (add more to trust it)".to_owned()
         }
         ThresholdSource::References(n) => format!("the threshold from {n} reference photos"),
+        ThresholdSource::Batch(n) => format!("the threshold from {n} photos, most of which are taken to be normal"),
         ThresholdSource::Default => "the default threshold (no reference photos given)".to_owned(),
     };
     let threshold = calibration.image_threshold;
@@ -211,6 +229,24 @@ mod tests {
             let (text, memory) = shares(&evidence, &recipe, &calibration, patch);
             assert!((text + memory - score).abs() < 1e-4);
         }
+    }
+
+    #[test]
+    fn the_whole_photo_can_decide_in_place_of_its_patches() {
+        let recipe = Recipe {
+            image_score: ImageScore::Whole,
+            normalisation: crate::recipe::Normalisation::None,
+            text_weight: 0.5,
+            memory_weight: 0.5,
+            ..recipe()
+        };
+        let mut evidence = spot();
+        evidence.text_image = Some(0.9);
+        let score =
+            |evidence: &Evidence| judge(evidence, &recipe, &Calibration::new(&[], &recipe)).inspection.image_score;
+        assert!((score(&evidence) - (0.5 * 0.9 + 0.5 * 8.0)).abs() < 1e-5);
+        evidence.memory = None;
+        assert!((score(&evidence) - 0.9).abs() < 1e-6, "the words alone");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! From features to a verdict: prompts, text map, memory, fusion, calibration, regions.
+//! From features to a verdict: prompts, text map, comparison with references, fusion, calibration, regions.
 //!
 //! [`Detector`] makes [`Evidence`] (grid-sized component maps, medium cheap, needs features); [`judge`] turns
 //! evidence and recipe into an [`Inspection`] (pure arithmetic, what a slider moves).
@@ -12,11 +12,15 @@ pub mod foreground;
 pub mod grid;
 pub mod inspection;
 pub mod judge;
+pub mod level;
 pub mod map;
 pub mod memory;
+pub mod mutual;
 pub mod networks;
+pub mod normals;
 pub mod prompt;
 pub mod region;
+pub mod subspace;
 pub mod text_map;
 
 pub use calibrate::Calibration;
@@ -28,4 +32,5 @@ pub use judge::{Judgement, judge};
 pub use map::AnomalyMap;
 pub use memory::MemoryBank;
 pub use networks::Networks;
+pub use normals::Reference;
 pub use region::Region;

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use crate::model::config::Pooling;
 use crate::model::{Backbone, ClipModel, Geometry};
 use crate::recipe::{Input, MemoryFeatures, Recipe};
 use crate::{Error, Result};
@@ -30,8 +31,10 @@ pub enum Compared {
     Head,
     /// Patch tokens through the last layer norm: of a network without words, as DINOv2's authors use them.
     Normed,
-    /// Raw outputs of the blocks.
+    /// Raw outputs of the blocks, each of length 1, side by side.
     Hidden,
+    /// The mean of the blocks' raw outputs.
+    Mean,
 }
 
 impl Networks {
@@ -84,6 +87,7 @@ impl Networks {
         let info = self.memory().info();
         match recipe.memory_features {
             MemoryFeatures::Hidden => Compared::Hidden,
+            MemoryFeatures::Mean => Compared::Mean,
             MemoryFeatures::Auto if info.has_patch_head => Compared::Head,
             MemoryFeatures::Auto if info.has_text => Compared::Hidden,
             MemoryFeatures::Auto => Compared::Normed,
@@ -97,10 +101,20 @@ impl Networks {
     pub fn check(&self, recipe: &Recipe) -> Result<()> {
         self.gaze(recipe)?;
         self.memory_gaze(recipe)?;
+        let id = &self.model.info().id;
+        if recipe.windows && self.memory.is_some() {
+            return Err(Error::input(format!(
+                "Windows are those of the model `{id}`, but the memory has a model of its own. Leave `memory_model` out, or choose a method without windows."
+            )));
+        }
         if self.words().is_some() {
             return Ok(());
         }
-        let id = &self.model.info().id;
+        if recipe.windows {
+            return Err(Error::input(format!(
+                "Windows are compared with words, but the model `{id}` sees photos only. Choose a CLIP model as `model` (or `pocket`), or a method without windows."
+            )));
+        }
         if self.memory.is_some() {
             return Err(Error::input(format!(
                 "The model `{id}` sees photos only, and the memory has a model of its own, so nothing is left for it to do. Choose a CLIP model as `model` (or `pocket`), or leave `memory_model` out."
@@ -120,6 +134,17 @@ impl Networks {
         Ok(())
     }
 
+    /// What a person should know of the recipe under these networks although it can be followed.
+    pub fn remark(&self, recipe: &Recipe) -> Option<String> {
+        let words = self.words().filter(|_| recipe.windows && recipe.text_weight > 0.0)?;
+        (words.config().vision_config.pooling == Pooling::Mean).then(|| {
+            format!(
+                "`{}` was not trained to see windows of a few patches: what its words say of them is no better than chance. Choose a CLIP model for this method.",
+                words.info().id
+            )
+        })
+    }
+
     /// What distinguishes features of one photo under these networks: the cache's key beside photo and models.
     ///
     /// # Errors
@@ -129,8 +154,10 @@ impl Networks {
             Compared::Head => "head",
             Compared::Normed => "normed",
             Compared::Hidden => "hidden",
+            Compared::Mean => "mean",
         };
-        let (own, memory) = (self.gaze(recipe)?.name(), self.memory_gaze(recipe)?.name());
+        let windows = if recipe.windows { "-windows" } else { "" };
+        let (own, memory) = (self.gaze(recipe)?.name() + windows, self.memory_gaze(recipe)?.name());
         Ok(if self.memory.is_some() { format!("{own}+{memory}-{compared}") } else { format!("{own}-{compared}") })
     }
 }
@@ -194,6 +221,21 @@ mod tests {
         let alone = Networks::new(backbone("pocket"), None);
         assert_eq!(alone.compared(&Recipe::default()), Compared::Head);
         assert_eq!(alone.gaze(&Recipe::default()).unwrap(), alone.memory_gaze(&Recipe::default()).unwrap());
+    }
+
+    #[test]
+    fn windows_need_words_of_the_one_network_and_pocket_says_what_it_cannot_do() {
+        let mut recipe = Recipe { references: vec!["a.png".into()], ..Recipe::default() };
+        recipe.apply_method(Method::WinclipPlus);
+        let alone = Networks::new(backbone("pocket"), None);
+        alone.check(&recipe).unwrap();
+        assert!(alone.variant(&recipe).unwrap().contains("-windows"));
+        assert!(alone.remark(&recipe).unwrap().contains("not trained"));
+        assert_eq!(alone.remark(&Recipe::default()), None);
+        let refusal = |networks: Networks| networks.check(&recipe).unwrap_err().to_string();
+        assert!(refusal(Networks::new(backbone("vit"), None)).contains("sees photos only"));
+        let both = Networks::new(backbone("pocket"), Some(backbone("dinov2")));
+        assert!(refusal(both).contains("Leave `memory_model` out"));
     }
 
     #[test]

@@ -27,6 +27,7 @@ use super::viewport::Viewport;
 use crate::classify::{LabelPhrases, LabelPrompts};
 use crate::engine::{Event, JobId, PhotoId, PhotoRef, Request, Stage, View};
 use crate::model::ModelInfo;
+use crate::recipe::Comparison;
 use crate::{Error, Recipe};
 
 /// A job of the engine, for the progress line.
@@ -285,7 +286,17 @@ impl State {
     /// Puts photos on the bench and asks for their inspection. Returns how many are new.
     pub fn add_photos(&mut self, paths: Vec<PathBuf>) -> usize {
         let added = self.photos.add(paths);
-        let photos: Vec<PhotoRef> = added
+        let mut asked = added.clone();
+        if self.recipe.comparison == Comparison::Mutual && !added.is_empty() {
+            // A photo that had no other to be compared with has one now.
+            let failed = self.photos.iter().filter(|entry| matches!(entry.outcome, Outcome::Failed(_)));
+            let failed: Vec<PhotoId> = failed.map(|entry| entry.id).collect();
+            for id in &failed {
+                self.photos.set_outcome(*id, Outcome::Waiting);
+            }
+            asked.extend(failed);
+        }
+        let photos: Vec<PhotoRef> = asked
             .iter()
             .filter_map(|&id| self.photos.get(id))
             .map(|entry| PhotoRef { id: entry.id, path: entry.path.clone() })

@@ -655,13 +655,14 @@ impl Window {
             self.last_recipe = self.state.recipe.clone();
             self.changed_at = Some(now);
         }
-        if self.state.recipe == self.sent || self.state.recipe.check().is_err() {
+        let recipe = self.state.recipe.clone().among(self.state.photos.iter().map(|entry| entry.path.clone()));
+        if recipe == self.sent || recipe.check().is_err() {
             return;
         }
-        let cheap = self.sent.stage_changed(&self.state.recipe) == Some(Stage::Judgement);
+        let cheap = self.sent.stage_changed(&recipe) == Some(Stage::Judgement);
         let waited = now - self.changed_at.unwrap_or(now);
         if cheap || waited >= TYPING_PAUSE || self.state.has_requests() {
-            self.sent = self.state.recipe.clone();
+            self.sent = recipe;
             self.engine.set_recipe(self.sent.clone());
         } else {
             let left = (TYPING_PAUSE - waited).max(0.01);

@@ -12,7 +12,7 @@ use crate::count::count;
 use crate::dataset::choose;
 use crate::dataset::mvtec::{self, MvtecClass};
 use crate::model::ModelSource;
-use crate::recipe::Method;
+use crate::recipe::{Comparison, Method};
 use crate::{Error, Recipe, Result};
 
 /// How many reference photos a run takes from `train/good`.
@@ -165,11 +165,12 @@ impl Plan {
             Shots::Count(count) => count as usize,
             Shots::All => class.train.len(),
         };
-        Recipe {
+        let recipe = Recipe {
             object: self.object.clone().unwrap_or_else(|| class.name.replace('_', " ")),
             references: choose(class.train.clone(), count, run.recipe.seed),
             ..run.recipe.clone()
-        }
+        };
+        recipe.among(class.test.iter().map(|photo| photo.path.clone()))
     }
 
     /// Test photos of all classes and runs.
@@ -201,21 +202,27 @@ fn runs(matrix: &Matrix, notes: &mut Vec<String>) -> Result<Vec<RunPlan>> {
     for (model, memory_model) in networks {
         for method in &methods {
             for shots in &shots {
+                let mut recipe = Recipe { model: model.clone(), references: Vec::new(), ..matrix.base.clone() };
+                if let Some(method) = method {
+                    recipe.apply_method(*method);
+                }
+                // Test photos that are compared with each other are all there is, once.
+                let mutual = recipe.comparison == Comparison::Mutual;
+                let shots = if mutual { &Shots::Count(0) } else { shots };
                 let none = *shots == Shots::Count(0);
                 // Without references there is no memory, and its network has nothing to do.
-                let memory_model = memory_model.clone().filter(|_| !none);
-                let mut recipe = Recipe { model: model.clone(), references: Vec::new(), ..matrix.base.clone() };
+                let memory_model = memory_model.clone().filter(|_| !none || mutual);
                 if memory_model.is_none() {
                     (recipe.memory_layers, recipe.memory_input) = (None, None);
                 }
                 recipe.memory_model = memory_model;
-                if let Some(method) = method {
-                    recipe.apply_method(*method);
-                }
                 matrix.protocol.apply(&mut recipe);
                 recipe.check()?;
-                if none && recipe.method == Method::Memory {
-                    notes.push("The method `memory` needs reference photos and is left out for 0 shots.".to_owned());
+                if none && recipe.method.needs_references() {
+                    notes.push(format!(
+                        "The method `{}` needs reference photos and is left out for 0 shots.",
+                        recipe.method
+                    ));
                     continue;
                 }
                 // Without references nothing is left to chance.
@@ -340,6 +347,16 @@ mod tests {
         let input = plan.runs[2].recipe.memory_input.unwrap();
         assert_eq!((input.short_side, input.keep_aspect), (Some(224), false), "both networks see the same");
         assert_eq!(plan.runs[1].recipe.memory_input, None);
+    }
+
+    #[test]
+    fn photos_against_each_other_are_one_run_whose_references_are_the_test_photos() {
+        let root = tree(&[("ring", 5)]);
+        let matrix = Matrix { methods: vec![Method::Batch], ..matrix() };
+        let plan = Plan::new(root.path(), Path::new("out"), matrix).unwrap();
+        assert_eq!((plan.runs.len(), plan.runs[0].shots), (1, Shots::Count(0)));
+        let test: Vec<_> = plan.classes[0].test.iter().map(|photo| photo.path.clone()).collect();
+        assert_eq!(plan.recipe(&plan.runs[0], &plan.classes[0]).references, test);
     }
 
     #[test]

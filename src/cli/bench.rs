@@ -29,7 +29,7 @@ pub struct BenchArgs {
     /// Layout of ROOT: mvtec has train/good, test/<type>, ground_truth/<type>/<stem>_mask.png
     #[arg(long, value_name = "NAME", default_value = "mvtec", value_parser = ["mvtec"])]
     layout: String,
-    /// Preset: fused, origin or memory; may be repeated
+    /// Preset: fused, origin, memory, patchcore, subspace, winclip, winclip-plus or batch; may be repeated
     #[arg(long = "method", value_name = "NAME", value_parser = method)]
     methods: Vec<Method>,
     /// Catalogue id, or a folder in the Hugging Face layout; may be repeated

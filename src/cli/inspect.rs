@@ -61,7 +61,7 @@ pub struct InspectArgs {
     /// Compare patches of this network instead: catalogue id, folder, or a timm ViT's safetensors file
     #[arg(long, value_name = "ID|DIR")]
     pub memory_model: Option<String>,
-    /// Preset: fused, origin or memory
+    /// Preset: fused, origin, memory, patchcore, subspace, winclip, winclip-plus or batch
     #[arg(long, value_name = "NAME", value_parser = method)]
     pub method: Option<Method>,
     /// Raw image score above which a part is NG [default: calibrated on the reference photos]
@@ -137,10 +137,11 @@ pub fn run(args: InspectArgs, common: &Common, console: &Console) -> Result<()> 
         recipe.references = choose(std::mem::take(&mut recipe.references), shots as usize, recipe.seed);
     }
     recipe.check()?;
-    if recipe.references.is_empty() && recipe.method == Method::Memory {
-        return Err(Error::input(
-            "The method `memory` compares with photos of normal parts: give a folder of them with --normal.",
-        ));
+    if recipe.references.is_empty() && recipe.method.needs_references() {
+        return Err(Error::input(format!(
+            "The method `{}` compares with photos of normal parts: give a folder of them with --normal.",
+            recipe.method
+        )));
     }
     report::create_folder(&args.out)?;
     if let Some(path) = &args.save_recipe {
@@ -158,6 +159,7 @@ pub fn run(args: InspectArgs, common: &Common, console: &Console) -> Result<()> 
     if photos.is_empty() {
         return Err(Error::input("There is no photo to inspect. Give photos, or folders that hold some."));
     }
+    let recipe = recipe.among(photos.iter().cloned());
     let job = Job {
         photos,
         out: args.out,

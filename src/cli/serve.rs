@@ -10,14 +10,14 @@ use clap::Args;
 
 use super::console::Console;
 use super::{Common, absolute, interrupt};
-use crate::Result;
 use crate::engine::EngineOptions;
 use crate::gpu::linear::Precision;
 use crate::history::History;
 use crate::model::POCKET_SEG;
 use crate::photo::find_photos;
-use crate::recipe::Recipe;
+use crate::recipe::{Comparison, Recipe};
 use crate::server::{self, BodyLimits, Guard, Limits, ServerOptions, Token};
+use crate::{Error, Result};
 
 /// Features kept in memory: parts differ from photo to photo, so a large store would only fill up.
 const FEATURE_BYTES: usize = 128 << 20;
@@ -119,6 +119,11 @@ pub fn run(args: ServeArgs, common: &Common) -> Result<()> {
             return Err(failure.error);
         }
         recipe.references = references;
+    }
+    if recipe.comparison == Comparison::Mutual && recipe.references.is_empty() {
+        return Err(Error::input(
+            "The recipe compares photos with each other, but the server sees one at a time. Give a folder of photos, most of them normal, with --normal.",
+        ));
     }
     let body_time = Duration::from_secs(args.body_timeout);
     let options = ServerOptions {

@@ -10,7 +10,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 
 use crate::anomaly::PhotoFeatures;
-use crate::anomaly::features::{MemoryPatches, TextPatches};
+use crate::anomaly::features::{MemoryPatches, TextPatches, WINDOW_SIDES, WindowEmbeddings};
 use crate::{Error, Result};
 
 /// What features belong to.
@@ -133,7 +133,7 @@ impl FeatureCache {
 }
 
 fn write(path: &Path, features: &PhotoFeatures) -> Result<()> {
-    let PhotoFeatures { embedding, text, memory } = features;
+    let PhotoFeatures { embedding, text, memory, windows } = features;
     let shape = [text.rows, text.cols, memory.rows, memory.cols, memory.dim].map(|side| side as u32);
     let mut tensors: Vec<(String, Vec<usize>, &[u8], Dtype)> = vec![
         ("shape".into(), vec![5], bytemuck::cast_slice(&shape), Dtype::U32),
@@ -142,6 +142,10 @@ fn write(path: &Path, features: &PhotoFeatures) -> Result<()> {
     ];
     for (i, layer) in text.layers.iter().enumerate() {
         tensors.push((format!("text.{i}"), vec![layer.len()], bytemuck::cast_slice(layer), Dtype::F32));
+    }
+    for of_side in windows {
+        let shape = vec![of_side.rows, of_side.cols, of_side.dim];
+        tensors.push((window_name(of_side.side), shape, bytemuck::cast_slice(&of_side.values), Dtype::F32));
     }
     let views: Vec<(String, TensorView<'_>)> = tensors
         .into_iter()
@@ -157,6 +161,11 @@ fn write(path: &Path, features: &PhotoFeatures) -> Result<()> {
     std::io::Write::write_all(&mut file, &bytes).map_err(fail)?;
     file.persist(path).map_err(|e| fail(e.error))?;
     Ok(())
+}
+
+/// Name of the windows of `side` patches.
+fn window_name(side: usize) -> String {
+    format!("windows.{side}")
 }
 
 /// Reads what [`write`] wrote; anything else is `None`.
@@ -177,8 +186,14 @@ fn read(path: &Path) -> Option<PhotoFeatures> {
     let values = floats("memory")?;
     let whole = values.len() == rows * cols * dim
         && layers.iter().all(|layer| layer.len() == text_rows * text_cols * embedding.len());
+    let of_side = |side: usize| -> Option<WindowEmbeddings> {
+        let name = window_name(side);
+        let &[rows, cols, dim] = file.tensor(&name).ok()?.shape() else { return None };
+        Some(WindowEmbeddings { side, rows, cols, dim, values: floats(&name)? })
+    };
+    let windows = WINDOW_SIDES.into_iter().filter_map(of_side).collect();
     let text = TextPatches { rows: text_rows, cols: text_cols, layers };
-    whole.then_some(PhotoFeatures { embedding, text, memory: MemoryPatches { rows, cols, dim, values } })
+    whole.then_some(PhotoFeatures { embedding, text, memory: MemoryPatches { rows, cols, dim, values }, windows })
 }
 
 #[cfg(test)]
@@ -191,6 +206,7 @@ mod tests {
             embedding: vec![seed; 4],
             text: TextPatches { rows: 2, cols: 3, layers: vec![vec![seed + 1.0; 24], vec![seed + 2.0; 24]] },
             memory: MemoryPatches { rows: 1, cols: 6, dim: 2, values: vec![seed + 3.0; 12] },
+            windows: vec![WindowEmbeddings { side: 2, rows: 1, cols: 2, dim: 4, values: vec![seed + 4.0; 8] }],
         })
     }
 

@@ -430,3 +430,59 @@ fn the_photo_on_view_is_inspected_in_the_middle_of_other_work() {
     seen.store(true, std::sync::atomic::Ordering::Relaxed);
     assert!(lab::wait(&work).unwrap() > 0);
 }
+
+#[test]
+fn every_method_finds_the_spot() {
+    for method in Method::ALL {
+        let bench = Bench::new(|dir, recipe| {
+            recipe.references = (0..3).map(|i| draw(dir, &format!("reference{i}.png"), i, false)).collect();
+            recipe.apply_method(method);
+            if method == Method::Batch {
+                recipe.references = (0..6).map(|i| draw(dir, &format!("{i}.png"), 10 + i, i == 5)).collect();
+            }
+        });
+        let dir = bench.dir.path();
+        let photos = [(0, draw(dir, "0.png", 10, false)), (1, draw(dir, "5.png", 15, true))];
+        bench.inspect(1, &photos);
+        bench.until(|event| matches!(event, Event::JobFinished { failed: 0, .. }));
+        let [good, spot] = [0, 1].map(|id| bench.engine.judged(id).unwrap());
+        let (good, score) = (good.inspection.image_score, spot.inspection.image_score);
+        assert!(score.is_finite() && good.is_finite(), "{method}: {good} {score}");
+        // Words about a plain spot on a drawn plate decide nothing.
+        assert!(method == Method::Winclip || score > good, "{method}: {score} with the spot, {good} without");
+        // The spot's middle, on the grid of 12 × 16 patches.
+        let values = &spot.evidence.memory.as_ref().expect("references").values;
+        let at = (0..values.len()).max_by(|a, b| values[*a].total_cmp(&values[*b])).unwrap();
+        let (row, col) = ((at / spot.evidence.cols) as i32, (at % spot.evidence.cols) as i32);
+        assert!((row - 3).abs() <= 2 && (col - 11).abs() <= 2, "{method}: highest at row {row}, column {col}");
+    }
+}
+
+#[test]
+fn photos_are_compared_with_each_other_and_a_lone_one_is_refused() {
+    let bench = Bench::new(|_, recipe| recipe.apply_method(Method::Batch));
+    let dir = bench.dir.path();
+    let photos: Vec<_> = (0..6).map(|i| (i, draw(dir, &format!("{i}.png"), i as u32, i == 5))).collect();
+    let among = |photos: &[(PhotoId, PathBuf)]| {
+        bench.engine.recipe().as_ref().clone().among(photos.iter().map(|(_, path)| path.clone()))
+    };
+    let alone = among(&photos[..1]);
+    assert_eq!(alone.references.len(), 1);
+    bench.engine.set_recipe(alone);
+    bench.inspect(1, &photos[..1]);
+    let refusal =
+        |event: &Event| matches!(event, Event::PhotoFailed { error, .. } if error.to_string().contains("no other one"));
+    bench.until(refusal);
+    let mut together = bench.engine.recipe().as_ref().clone();
+    together.references.clear();
+    bench.engine.set_recipe(together.among(photos.iter().map(|(_, path)| path.clone())));
+    bench.inspect(2, &photos);
+    bench.until(|event| matches!(event, Event::JobFinished { job: 2, failed: 0, .. }));
+    let views: Vec<_> = (0..6).map(|id| bench.engine.judged(id).unwrap()).collect();
+    let highest = views.iter().max_by(|a, b| a.inspection.image_score.total_cmp(&b.inspection.image_score)).unwrap();
+    assert!(highest.inspection.photo.path.ends_with("5.png"));
+    let reason = &highest.inspection.reason;
+    assert!(reason.contains("from 6 photos") && reason.contains("taken to be normal"), "{reason}");
+    assert_eq!(highest.inspection.p_value, None, "photos of a batch are no known normals");
+    assert!(highest.evidence.nearest.is_empty());
+}

@@ -15,12 +15,14 @@ use super::live::judge_photo;
 use super::message::{Event, JobId, PhotoId, PhotoRef, Stage as Step};
 use super::state::{Known, Shared, State};
 use crate::anomaly::evidence::Timings;
-use crate::anomaly::{Detector, Evidence, Networks, PhotoFacts, PhotoFeatures};
+use crate::anomaly::mutual::MOST_PHOTOS;
+use crate::anomaly::normals::Normals;
+use crate::anomaly::{Detector, Evidence, Networks, PhotoFacts, PhotoFeatures, Reference};
 use crate::gpu::linear::Precision;
 use crate::gpu::{self, Compute};
 use crate::model::{Backbone, ClipSegModel, ModelSource};
 use crate::photo::{self, Photo};
-use crate::recipe::{Method, Prompts, Recipe, Stage};
+use crate::recipe::{Comparison, Prompts, Recipe, Stage};
 use crate::{Error, Result};
 
 /// References judged against the others for calibration at most; more are sampled evenly.
@@ -107,14 +109,8 @@ struct Ready {
     networks: Networks,
     detector: Detector,
     encoded: (Prompts, String),
-    references: Vec<Reference>,
-}
-
-/// A reference photo that could be read.
-struct Reference {
-    index: u32,
-    facts: Arc<PhotoFacts>,
-    features: Arc<PhotoFeatures>,
+    /// Those that could be read, each with what is known of the photo.
+    references: Vec<(Reference, Arc<PhotoFacts>)>,
 }
 
 pub(super) struct Worker<'a> {
@@ -404,16 +400,22 @@ impl<'a> Worker<'a> {
 
     fn prepare(&mut self, recipe: &Recipe) -> Result<()> {
         let dirty = self.dirty.unwrap_or(Stage::Judgement);
-        if recipe.method == Method::Memory && recipe.references.is_empty() {
-            return Err(Error::input(
-                "The method `memory` compares with normal photos, but no reference photo was given. Add some (`--normal DIR`), or use `fused`.",
-            ));
+        if recipe.method.needs_references() && recipe.references.is_empty() {
+            return Err(Error::input(format!(
+                "The method `{}` compares with normal photos, but no reference photo was given. Add some (`--normal DIR`), or use `fused`.",
+                recipe.method
+            )));
         }
         if dirty == Stage::Model || self.ready.is_none() {
             self.load(recipe)?;
         }
         let Some(ready) = &mut self.ready else { return Err(Error::bug("no model is loaded after loading.")) };
         ready.networks.check(recipe)?;
+        if dirty <= Stage::Features
+            && let Some(remark) = ready.networks.remark(recipe)
+        {
+            self.shared.emit(Event::Warned(remark));
+        }
         let prompts = (recipe.prompts.clone(), recipe.object.clone());
         if ready.encoded != prompts {
             ready.detector.encode_prompts(&ready.networks, recipe)?;
@@ -457,31 +459,40 @@ impl<'a> Worker<'a> {
     }
 
     fn read_references(&mut self, recipe: &Recipe) -> Result<()> {
-        let total = recipe.references.len();
+        let given = recipe.references.len();
+        let total = if recipe.comparison == Comparison::Mutual { given.min(MOST_PHOTOS) } else { given };
         let (mut references, mut failures) = (Vec::new(), Vec::new());
-        for (index, path) in recipe.references.iter().enumerate() {
+        for step in 0..total {
+            let index = step * given / total;
+            let path = &recipe.references[index];
             if Self::superseded(self.shared, self.seen) {
                 return Err(Error::Cancelled);
             }
-            self.shared.emit(Event::Preparing { stage: Step::ReadingReferences, done: index, total });
+            self.shared.emit(Event::Preparing { stage: Step::ReadingReferences, done: step, total });
             match self.features_of(path, recipe) {
-                Ok((facts, features, _)) => references.push(Reference { index: index as u32, facts, features }),
+                Ok((facts, features, _)) => {
+                    let sha256 = facts.sha256.clone();
+                    references.push((Reference { index: index as u32, sha256, features }, facts));
+                }
                 Err(error) => failures.push((path.clone(), error)),
             }
         }
-        if references.is_empty() && total > 0 {
+        if recipe.comparison == Comparison::Mutual {
+            // Each fails in its own turn.
+            failures.clear();
+        } else if references.is_empty() && total > 0 {
             let (_, first) = failures.swap_remove(0);
             return Err(Error::input(format!("None of the {total} reference photos can be used; the first: {first}")));
         }
         let (shared, seen) = (self.shared, self.seen);
         let Some(ready) = &mut self.ready else { return Err(Error::bug("references were read without a model.")) };
-        let features: Vec<_> = references.iter().map(|r| (r.index, r.features.clone())).collect();
-        ready.detector.build_memory(&features, recipe, |done, total| {
+        let compared: Vec<Reference> = references.iter().map(|(reference, _)| reference.clone()).collect();
+        ready.detector.build_memory(&compared, recipe, |done, total| {
             shared.emit(Event::Preparing { stage: Step::ChoosingPatches, done, total });
             !Self::superseded(shared, seen)
         })?;
         ready.references = references;
-        let (patches, kept) = ready.detector.bank().map_or((0, 0), |bank| (bank.patches, bank.len()));
+        let (patches, kept) = ready.detector.normals().map_or((0, 0), Normals::size);
         self.shared.emit(Event::MemoryBuilt { references: ready.references.len(), patches, kept, failures });
         Ok(())
     }
@@ -489,7 +500,9 @@ impl<'a> Worker<'a> {
     /// Left-out evidence of the references, evenly sampled, for thresholds and p-values.
     fn calibrate(&mut self, recipe: &Recipe) -> Result<()> {
         let Some(ready) = &self.ready else { return Err(Error::bug("calibration without a model.")) };
-        let count = ready.references.len();
+        // A lone photo has no other to be compared with, which is said when its turn comes.
+        let lone = recipe.comparison == Comparison::Mutual && ready.references.len() < 2;
+        let count = if lone { 0 } else { ready.references.len() };
         let sampled: Vec<usize> =
             (0..count.min(CALIBRATION_LIMIT)).map(|i| i * count / count.min(CALIBRATION_LIMIT)).collect();
         let mut evidence: Vec<Arc<Evidence>> = Vec::with_capacity(sampled.len());
@@ -498,8 +511,8 @@ impl<'a> Worker<'a> {
                 return Err(Error::Cancelled);
             }
             self.shared.emit(Event::Preparing { stage: Step::Calibrating, done, total: sampled.len() });
-            let Reference { index, facts, features } = &ready.references[i];
-            let left_out = ready.detector.left_out_evidence(*index, facts.clone(), features, recipe);
+            let (reference, facts) = &ready.references[i];
+            let left_out = ready.detector.left_out_evidence(reference, facts.clone(), recipe)?;
             evidence.push(Arc::new(left_out));
         }
         self.shared.lock().references = Arc::new(evidence);
@@ -548,7 +561,7 @@ impl<'a> Worker<'a> {
         let Some(recipe) = self.applied.clone() else { return Err(Error::bug("a photo came before the recipe.")) };
         let (facts, features, timings) = self.features_of(path, &recipe)?;
         let Some(ready) = &self.ready else { return Err(Error::bug("a photo came before the model.")) };
-        let evidence = ready.detector.evidence(facts, &features, &recipe, timings);
+        let evidence = ready.detector.evidence(facts, &features, &recipe, timings).map_err(|error| error.at(path))?;
         let mut state = self.shared.lock();
         let references = state.references.clone();
         let known = Known { path: path.to_owned(), evidence: Arc::new(evidence), references };

@@ -92,17 +92,12 @@ impl VisionTower {
         let head = self.patch_head.as_ref().filter(|_| patch_head);
         let wanted: Vec<usize> = layers.iter().chain(head.iter().flat_map(|head| head.layers())).copied().collect();
         let (last, hidden, grid) = self.run(pixels.clone(), &wanted);
-        let [batch, tokens, width] = last.dims();
         let patches = grid.0 * grid.1;
-        let prefix = tokens - patches;
+        let prefix = last.dims()[1] - patches;
         let mut hidden: Vec<_> = hidden.into_iter().map(|x| x.narrow(1, prefix, patches)).collect();
         let for_head = hidden.split_off(layers.len());
 
-        let pooled = if prefix == 0 {
-            self.post_norm.forward(last).mean_dim(1).reshape([batch, width])
-        } else {
-            self.post_norm.forward(last.narrow(1, 0, 1)).reshape([batch, width])
-        };
+        let pooled = self.pooled(last, prefix);
         VisionOutput {
             embedding: self.projection.forward(pooled.clone()),
             pooled,
@@ -119,10 +114,53 @@ impl VisionTower {
         (hidden, grid)
     }
 
+    /// Embeddings `[batch, windows, dim]` in the joint space, not normalised, of every window of `side` × `side` patches, row
+    /// by row: the network sees the window's patches, at their positions in the photo, and the class token if it has one
+    /// (WinCLIP, Jeong et al. 2023, §4.2).
+    ///
+    /// # Panics
+    /// If the grid has fewer patches than `side` along a side.
+    pub fn windows(&self, pixels: Tensor<4>, side: usize) -> Tensor<3> {
+        let (x, (rows, cols)) = self.embedded(pixels);
+        assert!((1..=rows.min(cols)).contains(&side), "a window of {side} patches lies in {rows} × {cols}");
+        let [batch, tokens, width] = x.dims();
+        let prefix = tokens - rows * cols;
+        let corners = (0..=rows - side).flat_map(|row| (0..=cols - side).map(move |col| (row, col)));
+        let inside = |(row, col): (usize, usize)| {
+            let patches =
+                (row..row + side).flat_map(move |row| (col..col + side).map(move |col| prefix + row * cols + col));
+            (0..prefix).chain(patches).map(|token| token as i32)
+        };
+        let chosen: Vec<i32> = corners.flat_map(inside).collect();
+        let each = prefix + side * side;
+        let (count, device) = (chosen.len() / each, x.device());
+        let chosen = Tensor::<1, Int>::from_data(TensorData::new(chosen, [count * each]), &device);
+        let windows = x.select(1, chosen).reshape([batch * count, each, width]);
+        let (last, _) = self.encoder.forward(windows, (side, side), &[]);
+        let embedding = self.projection.forward(self.pooled(last, prefix));
+        let [_, dim] = embedding.dims();
+        embedding.reshape([batch, count, dim])
+    }
+
+    /// Class token or mean of the last block's `[batch, tokens, width]`, through the last layer norm: `[batch, width]`.
+    fn pooled(&self, last: Tensor<3>, prefix: usize) -> Tensor<2> {
+        let [batch, _, width] = last.dims();
+        if prefix == 0 {
+            self.post_norm.forward(last).mean_dim(1).reshape([batch, width])
+        } else {
+            self.post_norm.forward(last.narrow(1, 0, 1)).reshape([batch, width])
+        }
+    }
+
+    /// What the blocks take in, class token included where there is one, and the patch grid.
+    fn embedded(&self, pixels: Tensor<4>) -> (Tensor<3>, (usize, usize)) {
+        let (x, grid) = self.stem.forward(pixels);
+        (self.pre_norm.forward(self.with_positions(x, grid)), grid)
+    }
+
     /// The last block's tokens, those of the blocks asked for, and the patch grid.
     fn run(&self, pixels: Tensor<4>, layers: &[usize]) -> (Tensor<3>, Vec<Tensor<3>>, (usize, usize)) {
-        let (x, grid) = self.stem.forward(pixels);
-        let x = self.pre_norm.forward(self.with_positions(x, grid));
+        let (x, grid) = self.embedded(pixels);
         let (last, hidden) = self.encoder.forward(x, grid, layers);
         (last, hidden, grid)
     }

@@ -162,13 +162,14 @@ impl ClipModel {
     pub fn encode_images(&self, images: &[PreparedImage], want: &Want) -> Result<Vec<VisionFeatures>> {
         passes::encode_images(&self.info, &self.device, images, want, |pixels| {
             let vision = &self.network.vision;
-            let output = vision.forward(pixels, &want.layers, want.patch_head);
+            let output = vision.forward(pixels.clone(), &want.layers, want.patch_head);
             let projected = |hidden: &Tensor<3>| want.project.then(|| vision.project_patches(hidden.clone()));
             PassOutput {
                 grid: output.grid,
                 embedding: output.embedding,
                 layers: output.layers.into_iter().map(|hidden| (projected(&hidden), hidden)).collect(),
                 patch_head: output.patch_embedding,
+                windows: want.windows.iter().map(|side| vision.windows(pixels.clone(), *side)).collect(),
             }
         })
     }

@@ -9,6 +9,8 @@ pub struct Want {
     pub project: bool,
     /// The learned patch embedding, where the model has one.
     pub patch_head: bool,
+    /// Sides, in patches, of the windows that are to be seen as photos of their own (CLIP only).
+    pub windows: Vec<usize>,
 }
 
 /// One photo's features.
@@ -23,6 +25,8 @@ pub struct VisionFeatures {
     pub layers: Vec<LayerFeatures>,
     /// `[rows × cols × head dim]`, unit vectors.
     pub patch_head: Option<Vec<f32>>,
+    /// For each side asked for the embeddings of its windows, `[(rows - side + 1) × (cols - side + 1) × dim]`, not normalised.
+    pub windows: Vec<(usize, Vec<f32>)>,
     /// Width of hidden states.
     pub width: usize,
     /// Width of the joint space.

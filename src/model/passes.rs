@@ -22,6 +22,8 @@ pub(super) struct PassOutput {
     pub layers: Vec<(Option<Tensor<3>>, Tensor<3>)>,
     /// `[images, patches, head dim]`
     pub patch_head: Option<Tensor<3>>,
+    /// For each side asked for `[images, windows, dim]`.
+    pub windows: Vec<Tensor<3>>,
 }
 
 /// Features of each image, in order. `forward` takes pixels `[images, 3, height, width]`.
@@ -48,7 +50,23 @@ pub(super) fn encode_images(
             info.id
         )));
     }
+    if !want.windows.is_empty() && !info.has_text {
+        return Err(Error::input(format!(
+            "{} sees photos only, and windows are for comparing with words. Choose a CLIP model.",
+            info.id
+        )));
+    }
     let patch = info.patch_size as u32;
+    for image in images {
+        let least = (image.height.min(image.width) / patch) as usize;
+        if let Some(side) = want.windows.iter().find(|side| **side > least) {
+            return Err(Error::input(format!(
+                "Windows of {side} × {side} patches were asked for, but {} sees this photo as {least} along its shorter side. Choose a larger input.",
+                info.id
+            ))
+            .at(&image.path));
+        }
+    }
     let mut results: Vec<Option<VisionFeatures>> = vec![None; images.len()];
     let mut waiting: Vec<usize> = (0..images.len()).collect();
     while let Some(&first) = waiting.first() {
@@ -89,6 +107,10 @@ fn unpacked(
     let (rows, cols) = output.grid;
     let embeddings = split(info, output.embedding, images)?;
     let heads = output.patch_head.map(|head| split(info, head, images)).transpose()?;
+    let mut windows = Vec::new();
+    for (&side, embeddings) in want.windows.iter().zip(output.windows) {
+        windows.push((side, split(info, embeddings, images)?));
+    }
     let mut layers = Vec::new();
     for (&layer, (projected, hidden)) in want.layers.iter().zip(output.layers) {
         let projected = projected.map(|projected| split(info, projected, images)).transpose()?;
@@ -107,6 +129,7 @@ fn unpacked(
             })
             .collect(),
         patch_head: heads.as_ref().map(|heads| heads[index].clone()),
+        windows: windows.iter_mut().map(|(side, of)| (*side, std::mem::take(&mut of[index]))).collect(),
         width: info.width,
         dim: info.embedding_dim,
     });

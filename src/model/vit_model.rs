@@ -123,6 +123,7 @@ impl VitModel {
                 embedding: output.embedding,
                 layers: output.layers.into_iter().map(|hidden| (normed(&hidden), hidden)).collect(),
                 patch_head: None,
+                windows: Vec::new(),
             }
         })
     }

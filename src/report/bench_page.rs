@@ -14,6 +14,7 @@ use crate::bench::Shots;
 use crate::bench::results::{ClassResult, FigureSet, Group, RunResult, WorstPhoto, groups};
 use crate::metrics::Curve;
 use crate::metrics::pro::FPR_LIMIT;
+use crate::recipe::Comparison;
 
 /// The name of a plot's file, and the plot.
 type NamedChart = (&'static str, Chart);
@@ -323,6 +324,9 @@ fn provenance(run: &RunResult) -> String {
     let model = run.model();
     row("Method", &format!("{} · text {} : memory {}", recipe.method, recipe.text_weight, recipe.memory_weight));
     let references = match run.shots {
+        Shots::Count(0) if recipe.comparison == Comparison::Mutual => {
+            "none: the test photos of a class with each other".to_owned()
+        }
         Shots::Count(0) => "none: words alone".to_owned(),
         Shots::Count(count) => format!("{count} of train/good, chosen by seed {}", recipe.seed),
         Shots::All => format!("all of train/good · seed {}", recipe.seed),

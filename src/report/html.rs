@@ -89,7 +89,7 @@ fn header(run: &Run) -> String {
     let recipe = &run.recipe;
     let references = match recipe.references.len() {
         0 => "none: text alone, default threshold".to_owned(),
-        n => format!("{n} {} · threshold from them", if n == 1 { "photo" } else { "photos" }),
+        _ => format!("{} · threshold from them", recipe.compared_with()),
     };
     let mut row = |name: &str, value: &str| {
         let _ = writeln!(html, "<dt>{name}</dt><dd>{}</dd>", escape(value));

@@ -7,7 +7,6 @@ use super::json::VERSION;
 use super::{ModelIdentity, ReportOptions};
 use crate::Recipe;
 use crate::anomaly::{Inspection, Verdict};
-use crate::count::count;
 use crate::explain::{Explanation, Source, explain};
 use crate::photo::Quality;
 
@@ -152,7 +151,7 @@ pub fn provenance_text(inspection: &Inspection, recipe: &Recipe, options: &Repor
             recipe.method,
             recipe.text_weight,
             recipe.memory_weight,
-            count(recipe.references.len(), "reference photo", "reference photos")
+            recipe.compared_with()
         ),
     );
     field(&mut text, "File", &inspection.photo.path.display().to_string());

@@ -26,7 +26,8 @@ fn photos_of_several_sizes_come_back_in_order_and_as_if_alone() {
         .zip(1..)
         .map(|((width, height), seed)| model.prepare(&photo(width, height, seed), geometry).expect("prepares"))
         .collect();
-    let want = Want { layers: model.default_layers(), project: true, patch_head: info.has_patch_head };
+    let want =
+        Want { layers: model.default_layers(), project: true, patch_head: info.has_patch_head, ..Want::default() };
     let together = model.encode_images(&images, &want).expect("encodes");
     assert_eq!(together.len(), images.len());
     for (image, features) in images.iter().zip(&together) {

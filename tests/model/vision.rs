@@ -181,7 +181,7 @@ fn a_photo_goes_through_a_vision_only_model() {
     let model = load(&fixture("dinov2")).expect("loads");
     let photo = Photo::open(fixture("../photo/photos/rgb-200x131.bmp")).expect("decodes");
     let image = model.prepare(&photo, Geometry::KeepAspect { short_side: 70 }).expect("prepares");
-    let want = Want { layers: vec![3, 1], project: true, patch_head: false };
+    let want = Want { layers: vec![3, 1], project: true, ..Want::default() };
     let features = model.encode_images(std::slice::from_ref(&image), &want).expect("encodes").remove(0);
     assert_eq!((features.rows, features.cols, features.embedding.len()), (5, 8, 24));
     for layer in &features.layers {

@@ -12,7 +12,7 @@ use crate::app::command::Command;
 use crate::app::theme::{self, palette};
 use crate::app::widgets::slider_row::NAME;
 use crate::app::widgets::{ICON_BUTTON, SliderRow, icon_button, named, section};
-use crate::recipe::{MemoryFeatures, Method, Normalisation};
+use crate::recipe::{Comparison, ImageScore, MOST_NEIGHBOURS, MemoryFeatures, Method, Normalisation};
 
 /// A section of the recipe whose fold is remembered.
 pub fn titled(
@@ -87,8 +87,21 @@ pub fn weights(ui: &mut Ui, desk: &mut Desk<'_>) {
             "Scale by",
             "What a score is measured against: the references (the same for every photo) or the photo's own spread.",
             recipe.normalisation,
-            &[(Normalisation::References, "references"), (Normalisation::Photo, "the photo itself")],
+            &[
+                (Normalisation::References, "references"),
+                (Normalisation::Photo, "the photo itself"),
+                (Normalisation::None, "nothing"),
+            ],
             |recipe, value| recipe.normalisation = value,
+        );
+        choice(
+            ui,
+            desk,
+            "Photo score",
+            "Whether the most deviating patches decide about a photo, or what the words say of it as a whole and the one most deviating patch of the references' map.",
+            recipe.image_score,
+            &[(ImageScore::Patches, "worst patches"), (ImageScore::Whole, "the whole photo")],
+            |recipe, value| recipe.image_score = value,
         );
     });
 }
@@ -105,6 +118,11 @@ fn method(ui: &mut Ui, desk: &mut Desk<'_>, recipe: &Recipe) {
                     Method::Fused => "Words and references together, on the scale of the references. The default.",
                     Method::Memory => "Distance to the references alone; needs references.",
                     Method::Origin => "The origin system: text 0.3, references 0.7, each photo on its own scale.",
+                    Method::Patchcore => "Distance of each patch with its neighbours to a tenth of the references' patches; needs references.",
+                    Method::Subspace => "What the principal components of the references leave over; needs references.",
+                    Method::Winclip => "Words alone, on windows of several sizes (WinCLIP). Takes many times as long.",
+                    Method::WinclipPlus => "WinCLIP beside windows and patches of the references, half and half; needs references.",
+                    Method::Batch => "The photos on the bench against each other (MuSc): no references, but most photos have to be good.",
                 };
                 if ui.selectable_label(method == recipe.method, method.name()).on_hover_text(help).clicked() {
                     desk.edit("Method", move |recipe| recipe.apply_method(method));
@@ -148,6 +166,8 @@ pub fn decision(ui: &mut Ui, desk: &mut Desk<'_>) {
     let recipe = desk.state.recipe.clone();
     let summary = if recipe.image_threshold.is_some() {
         "threshold by hand"
+    } else if recipe.comparison == Comparison::Mutual {
+        "threshold from the batch"
     } else if recipe.references.is_empty() {
         "default threshold"
     } else {
@@ -277,21 +297,15 @@ pub fn network(ui: &mut Ui, desk: &mut Desk<'_>) {
             "Patch features",
             "Which features are compared with the references: the model's own patch embedding, or hidden states.",
             recipe.memory_features,
-            &[(MemoryFeatures::Auto, "the model's choice"), (MemoryFeatures::Hidden, "hidden states")],
+            &[
+                (MemoryFeatures::Auto, "the model's choice"),
+                (MemoryFeatures::Hidden, "hidden states"),
+                (MemoryFeatures::Mean, "mean of the layers"),
+            ],
             |recipe, value| recipe.memory_features = value,
         );
-        let row = SliderRow::new(
-            "Coreset",
-            1.0..=100.0,
-            "Share of the reference patches that is kept. Less is faster; rare normal patches may then score higher.",
-        )
-        .unit(" %")
-        .decimals(0)
-        .logarithmic()
-        .default(100.0 * f64::from(preset.coreset_ratio));
-        number(ui, desk, row, "Coreset", 100.0 * recipe.coreset_ratio, |recipe, value| {
-            recipe.coreset_ratio = (value / 100.0).clamp(1e-4, 1.0);
-        });
+        comparison(ui, desk, &recipe);
+        windows(ui, desk, &recipe);
         let row = SliderRow::new(
             "Temperature",
             0.005..=1.0,
@@ -302,6 +316,70 @@ pub fn network(ui: &mut Ui, desk: &mut Desk<'_>) {
         .default(f64::from(preset.temperature));
         number(ui, desk, row, "Temperature", recipe.temperature, |recipe, value| recipe.temperature = value);
         foreground(ui, desk, &recipe);
+    });
+}
+
+fn windows(ui: &mut Ui, desk: &mut Desk<'_>, recipe: &Recipe) {
+    let mut on = recipe.windows;
+    let tooltip = "Look at every window of 2 × 2 and 3 × 3 patches as a photo of its own, for words and references (WinCLIP). The network runs many times as long.";
+    if ui.checkbox(&mut on, "Windows of several patches").on_hover_text(tooltip).changed() {
+        desk.edit("Windows of several patches", move |recipe| recipe.windows = on);
+    }
+}
+
+/// How patches are compared, and what that needs.
+fn comparison(ui: &mut Ui, desk: &mut Desk<'_>, recipe: &Recipe) {
+    choice(
+        ui,
+        desk,
+        "Compare by",
+        "How far a patch deviates: from the nearest reference patch, from the subspace of all, or from most of the other photos.",
+        recipe.comparison,
+        &[
+            (Comparison::Nearest, "nearest patch"),
+            (Comparison::Subspace, "subspace"),
+            (Comparison::Mutual, "photos with each other"),
+        ],
+        |recipe, value| recipe.comparison = value,
+    );
+    match recipe.comparison {
+        Comparison::Nearest => {
+            let preset = Recipe::for_method(recipe.method);
+            let row = SliderRow::new(
+                "Coreset",
+                1.0..=100.0,
+                "Share of the reference patches that is kept. Less is faster; rare normal patches may then score higher.",
+            )
+            .unit(" %")
+            .decimals(0)
+            .logarithmic()
+            .default(100.0 * f64::from(preset.coreset_ratio));
+            number(ui, desk, row, "Coreset", 100.0 * recipe.coreset_ratio, |recipe, value| {
+                recipe.coreset_ratio = (value / 100.0).clamp(1e-4, 1.0);
+            });
+        }
+        Comparison::Subspace => {
+            let row = SliderRow::new(
+                "Variance",
+                50.0..=100.0,
+                "Share of the references' variance that is called normal. More lets more pass, of parts and of defects.",
+            )
+            .unit(" %")
+            .decimals(1)
+            .default(100.0 * f64::from(Recipe::default().subspace_variance));
+            number(ui, desk, row, "Variance", 100.0 * recipe.subspace_variance, |recipe, value| {
+                recipe.subspace_variance = (value / 100.0).clamp(1e-3, 1.0);
+            });
+        }
+        Comparison::Mutual => {}
+    }
+    let text = recipe.neighbourhoods.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
+    let tooltip = "Sides of the squares of patches whose mean is compared, odd: 1 is the patch alone, 1, 3, 5 the mean of three maps. Larger sees larger defects and blurs small ones.";
+    draft(ui, desk, "Squares", tooltip, "1", text, |recipe, text| {
+        let sides = text.split([',', ' ']).filter_map(|part| part.trim().parse::<usize>().ok());
+        // An even side has no patch in its middle.
+        let sides: Vec<usize> = sides.map(|side| (side | 1).min(MOST_NEIGHBOURS)).collect();
+        recipe.neighbourhoods = if sides.is_empty() { vec![1] } else { sides };
     });
 }
 

@@ -15,6 +15,7 @@ use crate::app::photo_list::file_name;
 use crate::app::state::references;
 use crate::app::theme::{self, palette};
 use crate::app::widgets::icon_button::text_button;
+use crate::recipe::Comparison;
 
 const SIDE: f32 = 56.0;
 /// Thumbnails laid out at most; the rest is counted.
@@ -31,6 +32,7 @@ pub fn show(ui: &mut Ui, desk: &mut Desk<'_>) {
     let summary = match desk.state.engine.memory {
         Some((_, patches, kept)) if count > 0 => format!("{} · {kept} of {patches} patches", references(count)),
         _ if count > 0 => references(count),
+        _ if desk.state.recipe.comparison == Comparison::Mutual => "none: the photos judge each other".to_owned(),
         _ => "none: words alone decide".to_owned(),
     };
     let top = ui.cursor().top();
