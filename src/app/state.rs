@@ -729,6 +729,20 @@ mod tests {
     }
 
     #[test]
+    fn a_photo_that_had_no_other_to_be_compared_with_is_asked_for_again_with_the_next() {
+        let mut state = State::default();
+        state.recipe.apply_method(crate::recipe::Method::Batch);
+        state.add_photos(vec!["a".into()]);
+        let failed = Event::PhotoFailed { id: 0, job: 0, path: "a".into(), error: Error::input("There is no other.") };
+        state.apply(failed);
+        state.take_requests();
+        state.add_photos(vec!["b".into()]);
+        let requests = state.take_requests();
+        assert!(matches!(&requests[..], [Request::Inspect { photos, .. }] if photos.len() == 2), "{requests:?}");
+        assert!(state.photos.iter().all(|entry| matches!(entry.outcome, Outcome::Waiting)));
+    }
+
+    #[test]
     fn progress_counts_photos_and_ends_with_a_summary() {
         let mut state = State::default();
         state.add_photos(vec!["a".into(), "b".into(), "c".into()]);

@@ -543,9 +543,7 @@ impl<'a> Worker<'a> {
     fn refresh(&mut self, id: PhotoId, path: &Path) {
         match self.make_evidence(id, path) {
             Err(error) => {
-                self.shared.emit(Event::Warned(format!(
-                    "A photo keeps its former result, because it can no longer be read. {error}"
-                )));
+                self.shared.emit(Event::Warned(format!("A photo keeps its former result. {error}")));
             }
             Ok(()) => {
                 if let Some(view) = judge_photo(self.shared, id) {

@@ -76,8 +76,8 @@ pub fn weights(ui: &mut Ui, desk: &mut Desk<'_>) {
         .decimals(1)
         .default(f64::from(preset.sigma_px));
         number(ui, desk, row, "Smoothing", recipe.sigma_px, |recipe, value| recipe.sigma_px = value);
-        let row = SliderRow::new("Worst share", 0.1..=20.0, "Share of the patches whose mean is the photo's score. Small: one spot decides. Large: the whole part does.")
-            .unit(" %").decimals(1).logarithmic().default(100.0 * f64::from(preset.top_fraction));
+        let row = SliderRow::new("Worst share", 0.01..=20.0, "Share of the patches whose mean is the photo's score. Small: one spot decides. Large: the whole part does.")
+            .unit(" %").decimals(2).logarithmic().default(100.0 * f64::from(preset.top_fraction));
         number(ui, desk, row, "Worst share", 100.0 * recipe.top_fraction, |recipe, value| {
             recipe.top_fraction = value / 100.0;
         });
@@ -112,6 +112,7 @@ fn method(ui: &mut Ui, desk: &mut Desk<'_>, recipe: &Recipe) {
         named(ui, NAME, egui::RichText::new("Method").color(colours.ink_soft));
         let combo =
             egui::ComboBox::from_id_salt("method").selected_text(recipe.method.name()).width(ui.available_width());
+        let combo = combo.height(theme::ROW * (Method::ALL.len() + 1) as f32);
         let shown = combo.show_ui(ui, |ui| {
             for method in Method::ALL {
                 let help = match method {

@@ -8,6 +8,7 @@ use crate::app::action::Desk;
 use crate::app::photo_list::file_name;
 use crate::app::theme::{self, palette};
 use crate::engine::View;
+use crate::recipe::Comparison;
 
 /// What is known of one place.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,7 +100,8 @@ pub fn show(ui: &mut Ui, desk: &mut Desk<'_>, view: &View) {
         share_bar(ui, "Words", why.text_share, scale, &format!("anomalous {:.0} %", 100.0 * text));
     }
     if let Some(distance) = why.distance {
-        share_bar(ui, "References", why.memory_share, scale, &format!("distance {distance:.3}"));
+        let others = if view.recipe.comparison == Comparison::Mutual { "Other photos" } else { "References" };
+        share_bar(ui, others, why.memory_share, scale, &format!("distance {distance:.3}"));
     }
     ui.add_space(theme::GRID);
     let text = match raw {
